@@ -1,0 +1,289 @@
+"""A lab: one real server, the case's records in it, and the relay that plays the Internet."""
+
+import html
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import ConnectionFailure, PyMongoError
+
+from leftopen.engines import config as conf
+from leftopen.engines.mongodb import MongoServer, dump, lab_settings, version
+from leftopen.engines.pki import Pki, make_pki
+from leftopen.errors import ConfigRefused, EngineFailed
+from leftopen.outside import Outside
+
+# A client waits 30 s by default before it says that it reaches no server; on one machine that
+# only looks like a notebook that hangs.
+_SELECTION_MS = 2000
+_EVERYWHERE = ("0.0.0.0", "::", "*")
+_PRIVATE = [
+    ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+]
+
+
+def _uri(port: int, options: str = "") -> str:
+    return (
+        f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        f"&serverSelectionTimeoutMS={_SELECTION_MS}{options}"
+    )
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The operator's side: the address of the server itself, as the driver wants it."""
+
+    uri: str
+
+
+class Internet(Outside):
+    """The stranger's side: the relay, with its address as the driver wants it."""
+
+    @property
+    def uri(self) -> str:
+        """An address and nothing else, which is all that a stranger has."""
+        return _uri(self.port)
+
+
+class Lab:
+    """A running server of a case. Close it with :meth:`close`, or leave it: it goes with the
+    notebook.
+
+    Args:
+        name: the name of the case.
+        as_found: the configuration in which the case was found, as the text of a mongod.conf.
+        load: a function that puts the records into the server, given a client.
+
+    Raises:
+        EngineMissing: there is no mongod on this machine.
+        EngineFailed: mongod does not start, or the records could not be loaded.
+    """
+
+    def __init__(self, name: str, as_found: str, load: Callable[[MongoClient], None]) -> None:
+        self.name = name
+        self._settings, places = conf.parse(as_found)
+        self._as_found = self._settings
+        self._closed = False
+        self._pki: Pki | None = None
+        self._outside: Internet | None = None
+        self._server = MongoServer(self._settings)
+        try:
+            self.version = version(self._server.mongod)
+            self._effective = self._server.effective(self._settings)
+            self._load(load)
+            self._outside = Internet(self._server.port)
+            if _reachable_from_outside(self._effective, as_found, places):
+                self._outside.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, load: Callable[[MongoClient], None]) -> None:
+        try:
+            with MongoClient(_uri(self._server.port)) as client:
+                load(client)
+        except (PyMongoError, OSError) as error:
+            lost = isinstance(error, ConnectionFailure)
+            why = (self._server.last_words() if lost else "") or str(error)
+            if "No space left on device" in why:
+                why = "no space is left on the disk. Free some, or set TMPDIR to another folder"
+            raise EngineFailed(
+                f"The records of {self.name} could not be loaded: {why}. Then run this cell again."
+            ) from error
+
+    # -- the two sides ------------------------------------------------------------------------
+
+    @property
+    def inside(self) -> Inside:
+        """The operator's side: straight to the server, with the lab's CA once TLS is on."""
+        options = ""
+        if conf.get(self._effective, "net.tls.mode", "disabled") in ("requireTLS", "preferTLS"):
+            ca = conf.get(self._effective, "net.tls.CAFile") or (self._pki and self._pki.ca)
+            options = f"&tls=true&tlsCAFile={ca}" if ca else "&tls=true"
+        return Inside(_uri(self._server.port, options))
+
+    @property
+    def outside(self) -> Internet:
+        """The stranger's side: the relay that plays the Internet."""
+        return self._outside
+
+    # -- configuration ------------------------------------------------------------------------
+
+    @property
+    def config(self) -> str:
+        """The configuration in force, as the text of a mongod.conf, without the lab's part."""
+        return dump(self._settings)
+
+    @property
+    def is_as_found(self) -> bool:
+        """Whether the configuration is still the one in which the case was found."""
+        return self._settings == self._as_found
+
+    @property
+    def added(self) -> str:
+        """What the lab adds to the configuration, or puts in place of a part of it."""
+        return dump(lab_settings(self._server.folder, self._server.port))
+
+    @property
+    def log(self) -> Path:
+        """The server's own log: one JSON object a line."""
+        return self._server.log
+
+    @property
+    def certificates(self) -> Pki:
+        """A CA of this lab's own and a certificate for the server, as PEM files, made once."""
+        if self._pki is None:
+            self._pki = make_pki(self._server.folder / "pki")
+        return self._pki
+
+    def configure(self, text: str, replace: bool = False) -> None:
+        """Write settings into the server's configuration file and restart it for real.
+
+        Args:
+            text: settings in the form of a mongod.conf (YAML). Settings that are not named stay
+                as they are.
+            replace: put the text in place of the whole file instead.
+
+        Raises:
+            ConfigRefused: the text, or the server, does not allow it; the message says which line
+                and why. The lab goes on with its last good configuration.
+            EngineFailed: the lab was closed, or its disk is full.
+        """
+        self._must_be_open()
+        text = conf.tidy(text)
+        new, places = conf.parse(text)
+        settings = new if replace else conf.merge(self._settings, new)
+        try:
+            effective = self._server.effective(settings)
+        except EngineFailed as error:
+            raise _refused(str(error), text, places) from None
+        _check_port(effective, text, places)
+        is_open = _reachable_from_outside(effective, text, places)
+        try:
+            self._restart_with(effective)
+        except EngineFailed as error:
+            raise _refused(str(error), text, places) from None
+        self._settings, self._effective = settings, effective
+        if is_open:
+            self._outside.open()
+        else:
+            self._outside.shut()
+
+    def _restart_with(self, effective: dict) -> None:
+        try:
+            self._server.stop()
+            self._server.start(effective)
+        except BaseException:  # an interrupt too must leave a server that runs
+            self._server.stop()
+            self._server.start(self._effective)
+            raise
+        finally:
+            self._outside.target_port = self._server.port
+
+    def restart(self) -> None:
+        """Start the server again with the configuration that it had; its data are kept.
+
+        Raises:
+            EngineFailed: it does not start, or its folder is gone: then open the case again.
+        """
+        self._must_be_open()
+        self._restart_with(self._effective)
+
+    def _must_be_open(self) -> None:
+        if self._closed or not self._server.folder.is_dir():
+            raise EngineFailed("This lab is closed, and its files are gone. Open the case again.")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server runs."""
+        return self._server.is_running()
+
+    def close(self) -> None:
+        """Stop the server and remove all that it left on this machine. Safe to call twice."""
+        self._closed = True
+        if self._outside is not None:
+            self._outside.close()
+        self._server.close()
+
+    # -- what a notebook shows ----------------------------------------------------------------
+
+    def _rows(self) -> list[tuple[str, str]]:
+        if self._closed:
+            return [("server", "closed; open the case again to get a new one")]
+        if not self.is_running:
+            return [("server", "not running; lab.restart() brings it back")]
+        door = "answers" if self._outside.is_open else "nothing answers there"
+        return [
+            ("server", f"mongod {self.version}, running"),
+            ("lab.inside.uri", self.inside.uri),
+            ("lab.outside.uri", f"{self.outside.uri}  ({door})"),
+            ("lab.config", self.config.strip() or "(empty)"),
+        ]
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  {k:<16}{v}" for k, v in self._rows())
+        return f"Lab {self.name}\n{rows}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(k)}</th>"
+            f"<td style='text-align:left'><code style='white-space:pre-wrap'>{html.escape(v)}"
+            "</code></td></tr>"
+            for k, v in self._rows()
+        )
+        return f"<table><caption>Lab {html.escape(self.name)}</caption>{rows}</table>"
+
+
+def _refused(words: str, text: str, places: list[conf.Place]) -> ConfigRefused:
+    line = conf.blame(words, text, places)
+    where = f"{line}: " if line else ""
+    words = words.removeprefix("mongod did not start: ").rstrip(".")
+    return ConfigRefused(
+        f"{where}mongod refuses this: {words}. "
+        "Nothing has changed: the server runs with its last good configuration."
+    )
+
+
+def _line(name: str, text: str, places: list[conf.Place]) -> str:
+    found = [p.line for p in places if ".".join(p.path) == name]
+    return f"{conf.quote(text, found[0])}: " if found else ""
+
+
+def _check_port(effective: dict, text: str, places: list[conf.Place]) -> None:
+    # The lab chooses the port itself, so mongod never sees this one. It would refuse the same
+    # values: "bad --port number".
+    port = conf.get(effective, "net.port", "27017")
+    if not 0 <= int(port) <= 65535:
+        raise ConfigRefused(
+            f"{_line('net.port', text, places)}{port} is not a port; "
+            "a port is a number from 0 to 65535. "
+            "Nothing has changed: the server runs with its last good configuration."
+        )
+
+
+def _reachable_from_outside(effective: dict, text: str, places: list[conf.Place]) -> bool:
+    """Whether ``net.bindIp`` would let the Internet in: all interfaces, or a public address.
+
+    A private address (RFC 1918, RFC 4193) or a link-local one is beyond this machine, but not on
+    the Internet. The default is localhost (MongoDB manual, "Configuration File Options").
+    """
+    reachable = False
+    for entry in conf.get(effective, "net.bindIp", "localhost").split(","):
+        entry = entry.strip()
+        if entry in _EVERYWHERE:
+            reachable = True
+        elif entry != "localhost" and not entry.startswith("/"):
+            try:
+                address = ipaddress.ip_address(entry)
+            except ValueError:
+                raise ConfigRefused(
+                    f"{_line('net.bindIp', text, places)}`{entry}` is not an IP address. "
+                    "The lab looks up no names: write an address, `localhost`, or 0.0.0.0 for all. "
+                    "Nothing has changed: the server runs with its last good configuration."
+                ) from None
+            inner = address.is_loopback or address.is_link_local
+            private = any(address in network for network in _PRIVATE)
+            reachable = reachable or not (inner or private)
+    return reachable

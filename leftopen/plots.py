@@ -1,0 +1,135 @@
+"""The figures of the lessons. Each says one thing, and carries a text that says it without eyes."""
+
+import base64
+import html
+import io
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_STYLE = Path(__file__).with_name("leftopen.mplstyle")
+
+
+class Shown:
+    """A figure as a notebook shows it: a picture with its alternative text.
+
+    JupyterLab drops the alternative text of a plain PNG output, so the picture goes out as HTML.
+    """
+
+    def __init__(self, fig: Figure, alt: str) -> None:
+        if len(alt.split()) < 8:
+            raise ValueError(
+                f"An alternative text says what the figure shows; this does not: {alt!r}"
+            )
+        self.alt = alt
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="png")
+        plt.close(fig)
+        self._png = base64.b64encode(buffer.getvalue()).decode()
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{self._png}">'
+
+
+def show(fig: Figure, alt: str) -> Shown:
+    """Show a figure with its alternative text, as the last line of a cell.
+
+    Args:
+        fig: the figure; it is closed.
+        alt: what the figure shows, in one or two sentences.
+
+    Raises:
+        ValueError: the alternative text is too short to say anything.
+    """
+    return Shown(fig, alt)
+
+
+def _axes(title: str) -> tuple[Figure, Axes]:
+    with plt.style.context(_STYLE):
+        fig, ax = plt.subplots()
+        ax.set_title(title)
+    return fig, ax
+
+
+def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> Figure:
+    """Draw one person's sightings on the map of the trackers, in order of time.
+
+    Args:
+        trackers: columns ``x`` and ``y``, metres on the town's grid.
+        sightings: columns ``at`` (time), ``place``, ``x`` and ``y``, one row a sighting.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        ax.scatter(trackers.x / 1000, trackers.y / 1000, s=14, color="0.75")
+        ordered = sightings.sort_values("at")
+        ax.plot(ordered.x / 1000, ordered.y / 1000, marker="o")
+        for (x, y, place), group in ordered.groupby(["x", "y", "place"], sort=False):
+            times = ", ".join(group["at"].dt.strftime("%H:%M"))
+            ax.annotate(
+                f"{place}\n{times}", (x / 1000, y / 1000), (6, 6), textcoords="offset points"
+            )
+        ax.set(xlabel="east (km)", ylabel="north (km)", aspect="equal")
+        ax.margins(0.12)
+    return fig
+
+
+def by_hour(times: pd.Series, title: str) -> Figure:
+    """Draw how many positions fall into each hour of the day.
+
+    Args:
+        times: the time of each position.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        counts = times.dt.hour.value_counts().reindex(range(24), fill_value=0)
+        ax.bar(counts.index, counts.to_numpy())
+        ax.set(xlabel="hour of the day", ylabel="positions", xticks=range(0, 24, 3))
+    return fig
+
+
+def timeline(
+    events: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp], span_label: str, title: str
+) -> Figure:
+    """Draw dated events on one line, and one span of time above it.
+
+    Args:
+        events: columns ``date`` and ``label``, in order of time.
+        span: first and last day of the span.
+        span_label: what the span is.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        ax.axhline(0, color="0.6", linewidth=1)
+        for i, event in enumerate(events.itertuples()):
+            height = (1, -1)[i % 2] * (0.5 + 0.45 * (i // 2 % 2))
+            ax.plot([event.date, event.date], [0, height], color="0.75", linewidth=1)
+            ax.plot(event.date, 0, marker="o", color="C0")
+            ax.annotate(
+                event.label,
+                (event.date, height),
+                ha="center",
+                va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+        ax.plot(span, [0, 0], color="C1", linewidth=9, solid_capstyle="butt")
+        ax.annotate(
+            span_label,
+            (span[0] + (span[1] - span[0]) / 2, 0.1),
+            ha="center",
+            va="bottom",
+            color="C1",
+            weight="bold",
+        )
+        ax.set(ylim=(-1.3, 1.3), yticks=[], xlabel="year")
+        ax.spines["left"].set_visible(False)
+        ax.margins(x=0.08)
+    return fig

@@ -1,0 +1,288 @@
+"""A lab on a real mongod: its two sides, its configuration, its last good state."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import ConnectionFailure, OperationFailure
+
+from leftopen import stranger
+from leftopen.errors import ConfigRefused, EngineFailed
+from leftopen.lab import Lab
+
+pytestmark = pytest.mark.needs("mongodb")
+OPEN = "net:\n  bindIp: 0.0.0.0\n"
+
+
+def load(client):
+    client.sensenets.people.insert_many([{"_id": i, "name": f"Person-{i}"} for i in range(50)])
+
+
+def make():
+    return Lab("test", OPEN, load)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    lab = make()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(shared):
+    """The shared lab, running and as it was found."""
+    if not shared.is_running:
+        shared.restart()
+    shared.configure(OPEN, replace=True)
+    return shared
+
+
+def count(uri, **login):
+    with MongoClient(uri, **login) as client:
+        return client.sensenets.people.count_documents({})
+
+
+def is_refused(uri):
+    with MongoClient(uri, serverSelectionTimeoutMS=500) as client:
+        try:
+            client.admin.command("ping")
+        except ConnectionFailure as error:
+            return "refused" in str(error)
+    return False
+
+
+def allowed(uri):
+    return {a.tried for a in stranger.look(uri) if a.allowed}
+
+
+def test_the_stranger_reads_then_is_refused_then_cannot_connect():
+    """The third "done when" of the foundation, in its own words."""
+    lab = make()
+    try:
+        with MongoClient(lab.outside.uri) as client:
+            assert "sensenets" in client.list_database_names()
+            assert client.sensenets.people.find_one()["name"].startswith("Person-")
+        lab.configure("security:\n  authorization: enabled")
+        with MongoClient(lab.inside.uri) as client:
+            client.admin.command("createUser", "admin", pwd="s3cret-of-mine", roles=["root"])
+        with MongoClient(lab.outside.uri) as client:
+            with pytest.raises(OperationFailure, match="requires authentication"):
+                client.sensenets.people.find_one()
+            with pytest.raises(OperationFailure, match="requires authentication"):
+                client.list_database_names()
+        assert count(lab.outside.uri, username="admin", password="s3cret-of-mine") == 50
+        lab.configure("net:\n  bindIp: 127.0.0.1")
+        assert is_refused(lab.outside.uri)
+        assert count(lab.inside.uri, username="admin", password="s3cret-of-mine") == 50
+    finally:
+        lab.close()
+
+
+def test_one_client_object_sees_the_door_open_and_shut(lab):
+    with MongoClient(lab.outside.uri) as client:
+        assert client.sensenets.people.count_documents({}) == 50
+        lab.configure("net: {bindIp: localhost}")
+        with pytest.raises(ConnectionFailure):
+            client.sensenets.people.count_documents({})
+        lab.configure(OPEN)
+        assert client.sensenets.people.count_documents({}) == 50
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("0.0.0.0", True),
+        ("127.0.0.1,0.0.0.0", True),
+        ("203.0.113.7", True),
+        ("127.0.0.1", False),
+        ("localhost,10.0.0.5", False),
+        ("192.168.1.4", False),
+    ],
+)
+def test_bind_ip_decides_about_the_internet(lab, address, is_open):
+    lab.configure(f"net:\n  bindIp: {address}")
+    assert lab.outside.is_open is is_open
+
+
+def test_bind_ip_all_and_no_bind_ip_at_all(lab):
+    lab.configure("net:\n  bindIpAll: true", replace=True)
+    assert lab.outside.is_open
+    lab.configure("security:\n  javascriptEnabled: false", replace=True)
+    assert not lab.outside.is_open  # mongod's own default since 3.6
+
+
+REFUSED = [
+    ("net:\n  bindIpp: 0.0.0.0", "Line 2 (`bindIpp: 0.0.0.0`): mongod refuses this: Unrecognized"),
+    ("security:\n  authorization: on", "Line 2 (`authorization: on`): mongod refuses this"),
+    ("net:\n  maxIncomingConnections: many", "Line 2 (`maxIncomingConnections: many`)"),
+    ("net: [", "is not YAML"),
+    ("net:\n  port: 99999", "Line 2 (`port: 99999`): 99999 is not a port"),
+    ("net:\n  bindIp: db.example", "Line 2 (`bindIp: db.example`): `db.example` is not an IP"),
+    (
+        "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /no/server.pem",
+        "Line 4 (`certificateKeyFile: /no/server.pem`): mongod refuses this: Cannot read "
+        "certificate file: /no/server.pem: No such file or directory",
+    ),
+    ("net:\n  tls:\n    mode: requireTLS", "need tlsCertificateKeyFile"),
+    ("security:\n  keyFile: /no/key", "Line 2 (`keyFile: /no/key`)"),
+    ("setParameter:\n  nosuch: 1", "Line 2 (`nosuch: 1`)"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED)
+def test_a_refused_configuration_is_one_sentence_and_changes_nothing(lab, text, said):
+    before = lab.config
+    with pytest.raises(ConfigRefused) as caught:
+        lab.configure(text)
+    message = str(caught.value)
+    assert said in message
+    assert "\n" not in message
+    assert lab.config == before
+    assert lab.is_running
+    assert count(lab.outside.uri) == 50
+    assert count(lab.inside.uri) == 50
+
+
+def test_settings_that_are_not_named_stay(lab):
+    lab.configure("security:\n  javascriptEnabled: false")
+    assert "bindIp: 0.0.0.0" in lab.config
+    assert lab.outside.is_open
+    assert not lab.is_as_found
+
+
+def test_the_same_cell_twice_is_safe(lab):
+    for _ in range(2):
+        lab.configure("security:\n  javascriptEnabled: false")
+    assert count(lab.inside.uri) == 50
+
+
+def test_tls_shuts_out_plain_text_and_the_operator_goes_on(lab):
+    pki = lab.certificates
+    lab.configure(
+        f"net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: {pki.server}\n"
+        f"    CAFile: {pki.ca}\n    allowConnectionsWithoutCertificates: true"
+    )
+    assert count(lab.inside.uri) == 50
+    with (
+        MongoClient(lab.outside.uri, serverSelectionTimeoutMS=500) as client,
+        pytest.raises(ConnectionFailure),
+    ):
+        client.admin.command("ping")
+    attempts = stranger.look(lab.outside.uri)
+    assert attempts[0].answer == "connected, over TLS"
+    assert stranger.is_let_in(attempts)  # encryption alone asks nobody who they are
+
+
+def test_what_the_lab_added_is_shown(lab):
+    assert "compressors: disabled" in lab.added
+    assert "bindIp: 127.0.0.1" in lab.added
+    assert "compressors" not in lab.config
+
+
+def test_a_killed_server_is_said_and_brought_back_with_its_data(lab):
+    os.kill(lab._server.process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while lab.is_running and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not lab.is_running
+    assert "lab.restart()" in repr(lab)
+    lab.restart()
+    assert count(lab.outside.uri) == 50
+
+
+def test_configure_brings_back_a_server_that_was_killed(lab):
+    os.kill(lab._server.process.pid, signal.SIGKILL)
+    lab.configure("security:\n  javascriptEnabled: false")
+    assert count(lab.inside.uri) == 50
+
+
+def test_an_interrupt_while_it_restarts_leaves_a_server_that_runs(lab, monkeypatch):
+    start = lab._server.start
+    calls = []
+
+    def interrupted(settings):
+        calls.append(settings)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        start(settings)
+
+    monkeypatch.setattr(lab._server, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lab.configure("security:\n  javascriptEnabled: false")
+    assert count(lab.outside.uri) == 50
+    assert lab.is_as_found
+
+
+def test_an_interrupt_while_loading_leaves_nothing():
+    seen = []
+
+    def interrupted(client):
+        seen.append(client.admin.command("getCmdLineOpts")["parsed"]["storage"]["dbPath"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Lab("test", OPEN, interrupted)
+    assert not Path(seen[0]).parent.exists()
+
+
+def test_close_leaves_nothing_and_says_so():
+    lab = make()
+    folder, uri = lab.log.parent, lab.outside.uri
+    lab.close()
+    lab.close()
+    assert not folder.exists()
+    assert not lab.is_running
+    assert is_refused(uri)
+    with pytest.raises(EngineFailed, match="Open the case again"):
+        lab.configure(OPEN)
+
+
+def test_what_a_notebook_shows(lab):
+    assert lab.outside.uri in repr(lab)
+    assert "<table>" in lab._repr_html_()
+    lab.configure("net:\n  bindIp: 127.0.0.1")
+    assert "nothing answers there" in repr(lab)
+
+
+FULL_DISK = f"""
+import os
+from leftopen.errors import EngineFailed
+from leftopen.lab import Lab
+
+def load(client):
+    for _ in range(2_000):
+        client.sensenets.people.insert_one({{"block": os.urandom(100_000)}})
+
+try:
+    Lab("test", {OPEN!r}, load)
+except EngineFailed as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0,
+    reason="a full disk is made with a small tmpfs, which only root on Linux can mount",
+)
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", tmp_path], check=True)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", FULL_DISK],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        assert ran.stdout.count("\n") == 1
+        assert "no space is left on the disk" in ran.stdout
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
