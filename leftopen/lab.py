@@ -132,6 +132,11 @@ class Lab:
         return self._server.log
 
     @property
+    def server_pid(self) -> int | None:
+        """The process id of the server, or ``None`` when it was stopped."""
+        return self._server.process.pid
+
+    @property
     def certificates(self) -> Pki:
         """A CA of this lab's own and a certificate for the server, as PEM files, made once."""
         if self._pki is None:

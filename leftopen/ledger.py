@@ -73,6 +73,27 @@ def show(ids: Sequence[str], columns: Sequence[str]) -> Table:
     return Table(table.loc[list(ids), ["id", *columns]])
 
 
-def sources(*ids: str) -> Table:
-    """What each claim rests on: the last cell of every lesson."""
-    return show(ids, ["source", "confidence"])
+def number(claim: str) -> float:
+    """The value of a claim as a number.
+
+    Raises:
+        DataError: there is no such claim, or its value is not one number.
+    """
+    text = show([claim], ["value"]).frame["value"].iloc[0]
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        told = f"is {text!r}" if text else "is empty"
+        raise DataError(f"The value of {claim} {told}, which is not one number.") from None
+
+
+def sources(ids: str) -> Table:
+    """What each claim rests on: the last cell of every lesson.
+
+    Args:
+        ids: the ids of the claims, with spaces between.
+
+    Raises:
+        DataError: an id is not in the ledger.
+    """
+    return show(ids.split(), ["source", "confidence"])

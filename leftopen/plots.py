@@ -26,7 +26,8 @@ class Shown:
             )
         self.alt = alt
         buffer = io.BytesIO()
-        fig.savefig(buffer, format="png")
+        with plt.style.context(_STYLE):  # the palette's colours are looked up when it is drawn
+            fig.savefig(buffer, format="png")
         plt.close(fig)
         self._png = base64.b64encode(buffer.getvalue()).decode()
 
@@ -70,13 +71,21 @@ def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> F
         ax.scatter(trackers.x / 1000, trackers.y / 1000, s=14, color="0.75")
         ordered = sightings.sort_values("at")
         ax.plot(ordered.x / 1000, ordered.y / 1000, marker="o")
+        middle = ordered[["x", "y"]].drop_duplicates().x.median()
         for (x, y, place), group in ordered.groupby(["x", "y", "place"], sort=False):
             times = ", ".join(group["at"].dt.strftime("%H:%M"))
+            right = x >= middle  # away from the middle, where the lines are
             ax.annotate(
-                f"{place}\n{times}", (x / 1000, y / 1000), (6, 6), textcoords="offset points"
+                f"{place}\n{times}",
+                (x / 1000, y / 1000),
+                (9 if right else -9, 0),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
             )
         ax.set(xlabel="east (km)", ylabel="north (km)", aspect="equal")
-        ax.margins(0.12)
+        ax.margins(0.2, 0.1)
     return fig
 
 
@@ -123,9 +132,9 @@ def timeline(
         ax.plot(span, [0, 0], color="C1", linewidth=9, solid_capstyle="butt")
         ax.annotate(
             span_label,
-            (span[0] + (span[1] - span[0]) / 2, 0.1),
-            ha="center",
-            va="bottom",
+            (span[1], 0.1),
+            (4, 4),
+            textcoords="offset points",
             color="C1",
             weight="bold",
         )

@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from leftopen import loopback
+from leftopen.errors import NotLoopback
 from leftopen.outside import Outside
 
 _WAIT = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "socketTimeoutMS": 5000}
@@ -74,9 +75,22 @@ def is_let_in(attempts: list[Attempt]) -> bool:
     return any(a.allowed for a in attempts if a.tried not in ("connect", "list the databases"))
 
 
+def _place(uri: str) -> tuple[str, int]:
+    """The host and the port of an address, past the guard."""
+    if not uri.startswith("mongodb://"):
+        # mongodb+srv:// would ask the DNS for hosts before the guard could see one.
+        raise NotLoopback(
+            f"{uri!r} is not an address of this machine; those begin with mongodb://."
+        )
+    places = parse_uri(uri, validate=False)["nodelist"]
+    for host, _ in places:
+        loopback.addresses(host)
+    return places[0]
+
+
 def _connect(uri: str) -> tuple[MongoClient | None, str]:
     """A client that reaches the server, over TLS where the server speaks it, and how."""
-    host, port = parse_uri(uri, validate=False)["nodelist"][0]
+    host, port = _place(uri)
     try:
         tls = _speaks_tls(host, port)
     except OSError as error:
@@ -136,8 +150,10 @@ def overhear(outside: Outside, uri: str, login: dict[str, object]) -> bool:
         login: what the application has: user name and password, the CA file for TLS.
 
     Raises:
+        NotLoopback: the address is not on this machine.
         PyMongoError: the application itself is not let in.
     """
+    _place(uri)
     with outside.recording() as tape, MongoClient(uri, **_WAIT, **login) as client:
         person = client["sensenets"]["people"].find_one()
     return person["name"].encode() in tape.received

@@ -98,8 +98,8 @@ class Explorer:
         return stranger.Attempt(tried, answer, heard)
 
     def every_state(self) -> pd.DataFrame:
-        """Try all eight states on the real server; leaves it as it was found."""
-        rows = []
+        """Try all eight states on the real server, and go back to the one before."""
+        before, rows = self.state, []
         for login, encryption, network in itertools.product((False, True), repeat=3):
             attempts = self.set(State(login, not network, encryption))
             allowed = {a.tried: a.allowed for a in attempts}
@@ -114,7 +114,7 @@ class Explorer:
                     "listener reads": _yes(allowed["listen to the application's traffic"]),
                 }
             )
-        self.set(State())
+        self.set(before)
         return pd.DataFrame(rows)
 
     def _ipython_display_(self) -> None:

@@ -49,7 +49,7 @@ def shape(nb, minutes):
     places = [opening.find(f"**{part}**") for part in ("You will", "You need", "Time")]
     if -1 in places or places != sorted(places):
         faults.append("the opening lacks You will, You need, Time, in this order")
-    places = [closing.find(f"**{part}**") for part in ("What you did", "What is still open")]
+    places = [closing.find(f"**{part}") for part in ("What you did", "What is still open")]
     if -1 in places or places != sorted(places):
         faults.append("the closing lacks What you did, What is still open, in this order")
     return faults
@@ -71,7 +71,8 @@ def outputs(nb):
             if "image/png" in data or "image/svg+xml" in data:
                 faults.append(f"cell {count} has a picture without alt text")
             for img in re.findall(r"<img\b[^>]*>", "".join(data.get("text/html", ""))):
-                if not re.search(r"""\balt=(["'])\s*\S.{20,}?\1""", img, re.DOTALL):
+                alt = re.search(r'\balt="([^"]*)"', img)
+                if not alt or words(alt[1]) < 6:
                     faults.append(f"cell {count} has a picture without alt text")
     return faults
 
@@ -100,6 +101,13 @@ def cited(nb):
     return {i for group in CITATION.findall(text) for i in re.split(r", ?", group)}
 
 
+def sourced(nb):
+    """The ids that the last code cell of a notebook lists, and those shown in its other cells."""
+    code = [c.source for c in nb.cells if c.cell_type == "code"]
+    last = [source for source in code if source.startswith("ledger.sources(")]
+    return {i for source in last for i in re.findall(r"\b[A-Z]{2}\d+\b", source)}
+
+
 def figures(nb, ledger):
     """The figures that do not stand in the ledger as they are stated.
 
@@ -110,7 +118,7 @@ def figures(nb, ledger):
     faults = []
     for cell in (c for c in nb.cells if c.cell_type == "markdown"):
         text = re.sub(r"```.*?```", " ", cell.source, flags=re.DOTALL)
-        text = re.sub(r"`[^`]*`|https?://\S+|\]\([^)]*\)", " ", text)
+        text = re.sub(r"`[^`]*`|https?://\S+|\]\([^)]*\)|\bRFC \d+", " ", text)
         for sentence in SENTENCE.split(text):
             ids = [i for group in CITATION.findall(sentence) for i in re.split(r", ?", group)]
             if unknown := [i for i in ids if i not in ledger]:

@@ -186,7 +186,7 @@ def test_what_the_lab_added_is_shown(lab):
 
 
 def test_a_killed_server_is_said_and_brought_back_with_its_data(lab):
-    os.kill(lab._server.process.pid, signal.SIGKILL)
+    os.kill(lab.server_pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while lab.is_running and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -197,7 +197,7 @@ def test_a_killed_server_is_said_and_brought_back_with_its_data(lab):
 
 
 def test_configure_brings_back_a_server_that_was_killed(lab):
-    os.kill(lab._server.process.pid, signal.SIGKILL)
+    os.kill(lab.server_pid, signal.SIGKILL)
     lab.configure("security:\n  javascriptEnabled: false")
     assert count(lab.inside.uri) == 50
 

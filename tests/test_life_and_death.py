@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals to kernels are POSIX"),
 ]
 OPEN = "from leftopen import open_case\nlab = open_case('sensenets')\n"
-TELL = "print(lab._server.process.pid, lab.outside.is_open)"
+TELL = "print(lab.server_pid, lab.outside.is_open)"
 SECONDS = 60
 
 

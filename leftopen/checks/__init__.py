@@ -33,9 +33,8 @@ class Exercise:
             LeftOpenError: there is no such question.
         """
         if number not in self._questions:
-            raise LeftOpenError(
-                f"There is no question {number!r} here. Questions: {', '.join(map(str, self._questions))}."
-            )
+            there_are = ", ".join(map(str, self._questions))
+            raise LeftOpenError(f"There is no question {number!r} here. There is: {there_are}.")
         try:
             return self._questions[number](*answer)
         except Exception as error:  # a verdict of its own, never a traceback of the checker

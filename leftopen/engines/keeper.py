@@ -51,6 +51,7 @@ class Keeper:
         self.server = None
 
     def do_folder(self, order):
+        """Make the private folder, and lock it."""
         self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=order["where"])
         self.lock = os.open(os.path.join(self.folder, LOCK), os.O_CREAT | os.O_RDWR, 0o600)  # noqa: PTH118
         if os.name == "posix":
@@ -60,6 +61,7 @@ class Keeper:
         return {"folder": self.folder}
 
     def do_start(self, order):
+        """Start the server."""
         with open(order["output"], "ab") as output:  # noqa: PTH123
             self.server = subprocess.Popen(
                 order["argv"],
@@ -71,6 +73,7 @@ class Keeper:
         return {"pid": self.server.pid}
 
     def do_stop(self, order):
+        """Ask the server to end, and kill it if it does not."""
         if self.server is None:
             return {"code": None}
         if self.server.poll() is None:
@@ -82,9 +85,11 @@ class Keeper:
         return {"code": self.server.wait()}
 
     def do_quit(self, _):
+        """End; the clean-up follows."""
         raise SystemExit
 
     def do_poll(self, _):
+        """Tell whether the server runs."""
         return {"code": self.server.poll() if self.server else None}
 
     def answer(self, line):
@@ -99,6 +104,7 @@ class Keeper:
         os.write(1, json.dumps({"n": order["n"], **reply}).encode() + b"\n")
 
     def parent_is_alive(self):
+        """Whether the process that this keeper serves is still there."""
         return os.name != "posix" or os.getppid() == self.parent
 
     def lines(self):

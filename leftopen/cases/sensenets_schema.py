@@ -1,0 +1,57 @@
+"""The schema of the SenseNets case: the fields that the sources name, and how sensitive each is."""
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of one collection.
+
+    Attributes:
+        collection: where it stands.
+        field: its name in the documents.
+        type: its BSON type, as mongosh names it.
+        tier: T0 (belief, ethnic group, a face used for matching) to T4 (technical lists).
+        meaning: what it holds, in a line.
+        sources: who names it for the real database: F (Forbes), AP, Z (ZDNet); empty where the
+            field is ours, to hold the rest together.
+    """
+
+    collection: str
+    field: str
+    type: str
+    tier: str
+    meaning: str
+    sources: str
+
+
+FIELDS = (
+    Field("people", "_id", "int", "T2", "number of the person here", ""),
+    Field("people", "name", "string", "T2", "name", "AP, Z"),
+    Field("people", "idNumber", "string", "T1", "national identity number", "F, AP, Z"),
+    Field("people", "idIssued", "date", "T3", "day on which the card was issued", "F, Z"),
+    Field("people", "idExpires", "date", "T3", "day on which the card expires", "F, Z"),
+    Field("people", "sex", "string", "T3", "sex", "F, Z"),
+    Field("people", "group", "string", "T0", "label of an ethnic group", "F, AP, Z"),
+    Field("people", "homeAddress", "string", "T1", "home address", "F, AP, Z"),
+    Field("people", "birthday", "date", "T2", "day of birth", "F, AP, Z"),
+    Field("people", "photo", "string", "T0", "photo of the card; here a token, no picture", "F, Z"),
+    Field("people", "employer", "string", "T2", "employer", "F, AP, Z"),
+    Field("positions", "_id", "objectId", "T4", "number of the sighting", ""),
+    Field("positions", "person", "int", "T1", "who was seen", "F, AP, Z"),
+    Field("positions", "tracker", "int", "T1", "which camera saw them, so where", "F, AP, Z"),
+    Field("positions", "at", "date", "T1", "when", "F, AP, Z"),
+    Field("positions", "place", "string", "T0", "kind of place; some tell a belief", "AP, Z"),
+    Field("trackers", "_id", "int", "T4", "number of the camera", ""),
+    Field("trackers", "name", "string", "T4", "name of the camera", "AP, Z"),
+    Field("trackers", "kind", "string", "T4", "kind of place that it watches", "AP, Z"),
+    Field("trackers", "x", "int", "T4", "metres to the east, on the town's grid", "AP, Z"),
+    Field("trackers", "y", "int", "T4", "metres to the north, on the town's grid", "AP, Z"),
+)
+
+
+def table() -> pd.DataFrame:
+    """The schema as a table, one row a field."""
+    return pd.DataFrame([asdict(field) for field in FIELDS])

@@ -1,0 +1,1 @@
+"""Invented people, places and movements: nothing here can belong to a real person."""

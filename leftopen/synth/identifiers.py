@@ -1,0 +1,107 @@
+"""Resident identity numbers that no real person can hold.
+
+GB 11643-1999 gives 18 places: 6 for the region (GB/T 2260), 8 for the birth date, 3 for the
+sequence (odd male, even female) and 1 check character (ISO 7064 MOD 11-2). Two things make each
+number here impossible, by construction and not by chance: its region starts with 00, and no
+province has that code; and its check character is the right one moved on by `CHECK_SHIFT`. A random
+character would be the right one in 1 number of 11.
+"""
+
+from datetime import date
+
+import numpy as np
+
+from leftopen.synth import text
+from leftopen.synth.draws import Ints, Stream, permute
+
+FIRST_DATE = date(1920, 1, 1)
+"""The first birth date that a number can hold."""
+DAYS = 36_525
+"""Birth dates that a number can hold: the hundred years 1920 to 2019."""
+SEQUENCES = 1_000
+"""Sequence numbers for one region and one day."""
+DISTRICTS = range(101, 108)
+"""The invented districts, as the last four of six region digits: 000101 to 000107."""
+CHECK_SHIFT = 5
+"""How far the check character stands from the right one; anything from 1 to 10 is wrong."""
+
+_CHARACTERS = np.frombuffer(b"0123456789X", dtype=np.uint8)
+_WEIGHTS = [2 ** (18 - place) % 11 for place in range(1, 18)]
+_DATES = np.arange(DAYS) + np.datetime64(FIRST_DATE)
+_YEAR = _DATES.astype("M8[Y]").astype(np.int64) + 1970
+_MONTH = _DATES.astype("M8[M]").astype(np.int64) % 12 + 1
+_DAY = (_DATES - _DATES.astype("M8[M]")).astype(np.int64) + 1
+
+
+def _date_text() -> text.Bytes:
+    made = text.rows(b"yyyymmdd", DAYS)
+    text.put_digits(made, 0, _YEAR)
+    text.put_digits(made, 4, _MONTH * 100 + _DAY)
+    return made
+
+
+def _tails() -> text.Bytes:
+    """Return the last four characters for each sequence number and check character."""
+    made = text.rows(b"sssc", SEQUENCES * 11)
+    text.put_digits(made, 0, np.repeat(np.arange(SEQUENCES), 11) * 10)
+    made[:, 3] = np.tile(_CHARACTERS, SEQUENCES)
+    return made
+
+
+def _weighed(digits: text.Bytes, first: int) -> Ints:
+    """Sum each row's digits by their weights; `first` is the place of the first one."""
+    weights = np.array(_WEIGHTS[first : first + digits.shape[1]])
+    return (digits.astype(np.int64) - ord("0")) @ weights
+
+
+_DATE_TEXT, _TAILS = _date_text(), _tails()
+_DATE_WORDS, _TAIL_WORDS = _DATE_TEXT.view("<u8").ravel(), _TAILS.view("<u4").ravel()
+_REGION_SUMS = _weighed(text.FOUR_DIGITS, 2)
+_DATE_SUMS = _weighed(_DATE_TEXT, 6)
+_SEQUENCE_SUMS = _weighed(_TAILS[::11, :3], 14)
+# For each sum of weighed digits: the value of the wrong check character.
+_WRONG = (12 - np.arange(9 * sum(_WEIGHTS) + 1) % 11 + CHECK_SHIFT) % 11
+
+
+def resident_ids(region: Ints, day: Ints, sequence: Ints) -> text.Bytes:
+    """Return impossible identity numbers as a matrix of 18 characters a row.
+
+    `region` is the last four digits of the region code (0 to 9999, after the impossible 00),
+    `day` counts birth dates from `FIRST_DATE`, `sequence` is 0 to 999.
+    """
+    total = _REGION_SUMS[region] + _DATE_SUMS[day] + _SEQUENCE_SUMS[sequence]
+    made = text.rows(b"00rrrryyyymmddsssc", len(total))
+    text.put_digits(made, 2, region)
+    text.put(made, 6, _DATE_WORDS[day])
+    text.put(made, 14, _TAIL_WORDS[sequence * 11 + _WRONG[total]])
+    return made
+
+
+# The pyramid of ages: how many steps of 32 sequence pairs a birth date of each year offers.
+_STEP = 32
+_YEARS = range(1929, 2003)
+
+
+def _steps(year: int) -> int:
+    return min(14, 2 + (year - 1929) // 3) - max(0, (year - 1990) // 4)
+
+
+_STEPS_OF_YEAR = np.array([_steps(year) if year in _YEARS else 0 for year in range(1920, 2020)])
+_STEPS = _STEPS_OF_YEAR[_YEAR - FIRST_DATE.year]
+_DAY_OF_STEP = np.repeat(np.arange(DAYS), _STEPS)
+_FIRST_STEP = np.cumsum(_STEPS) - _STEPS
+_SLOTS = len(_DAY_OF_STEP) * _STEP * len(DISTRICTS)
+
+
+def unique_bodies(index: Ints, female: Ints, seed: int) -> tuple[Ints, Ints, Ints]:
+    """Return (region, day, sequence) for people number `index`, no two of them alike.
+
+    Each person takes one slot of (district, day, pair of sequence numbers) by a permutation, so
+    no two meet, whoever draws them. People are 16 to 89 years old in February 2019.
+    """
+    slot = permute(index, _SLOTS, seed, Stream.IDENTITY)
+    rest = slot // len(DISTRICTS)
+    region = slot - rest * len(DISTRICTS) + DISTRICTS[0]
+    day = _DAY_OF_STEP[rest // _STEP]
+    pair = rest - _FIRST_STEP[day] * _STEP
+    return region, day, 2 * pair + 1 + female

@@ -1,0 +1,91 @@
+"""Every test of the project, in one run, where it can with loopback as the only network.
+
+Usage: ``python tests/run_suite.py [options of pytest]``
+"""
+
+import ctypes
+import os
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMESPACE = "LEFTOPEN_NAMESPACE"
+LIMIT_SECONDS = 60 * 60
+_CLONE_NEWNET = 0x40000000  # unshare(2)
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # netdevice(7)
+
+
+def leave_network() -> str:
+    """Move this process into a network namespace that has loopback alone; needs root on Linux.
+
+    Returns:
+        Nothing where that worked, else why not.
+    """
+    if sys.platform != "linux":
+        return "network namespaces are Linux's"
+    if os.geteuid() != 0:
+        return "that needs root"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        return os.strerror(ctypes.get_errno())
+    _bring_up("lo")
+    return ""
+
+
+def _bring_up(interface: str) -> None:
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        ask = struct.pack("16sh14x", interface.encode(), 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, ask))[1]
+        fcntl.ioctl(
+            sock, _SIOCSIFFLAGS, struct.pack("16sh14x", interface.encode(), flags | _IFF_UP)
+        )
+
+
+def pytest_command(extra: list[str]) -> list[str]:
+    """The one call of pytest: the tests, the lessons cell by cell, the untouched exercises."""
+    folders = ["tests"]
+    folders += [f for f in ("notebooks", "exercises") if any((ROOT / f).glob("*.ipynb"))]
+    command = [sys.executable, "-m", "pytest", *folders, "-n", "2", "--dist", "loadscope"]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    sanitize = ROOT / "tests" / "nbval_sanitize.cfg"
+    if sanitize.exists():
+        command += ["--nbval-sanitize-with", str(sanitize)]
+    return command + extra
+
+
+def main(extra: list[str]) -> int:
+    """Run the suite and return pytest's exit code."""
+    begun = time.monotonic()
+    why_not = leave_network()
+    environment = dict(os.environ)
+    if why_not:
+        print(f"The suite runs with this machine's network, not with loopback alone: {why_not}.")
+    else:
+        environment[NAMESPACE] = "1"
+        print("The suite runs in a network namespace that has loopback alone.")
+    sys.stdout.flush()
+    suite = subprocess.Popen(pytest_command(extra), cwd=ROOT, env=environment)
+    try:
+        code = suite.wait(LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        suite.terminate()
+        try:
+            suite.wait(30)
+        except subprocess.TimeoutExpired:
+            suite.kill()
+        print(f"The suite was stopped after {LIMIT_SECONDS // 60} minutes.")
+        code = 1
+    except KeyboardInterrupt:
+        code = suite.wait() or 130
+    print(f"The suite took {time.monotonic() - begun:.0f} s.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,221 @@
+"""The doctor: each part found, or missing with its next step; only lesson 01's can stop it."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leftopen import doctor
+from leftopen.engines import keeper, mongodb, process
+from leftopen.errors import EngineFailed, EngineMissing
+
+
+def program(folder: Path, name: str, script: str = "exit 0") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="stands in with shell scripts")
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine whose PATH is empty, on which no variable helps."""
+    for name in (mongodb.VARIABLE, doctor.PG_VARIABLE, "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path / "environment"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+@pytest.mark.needs("mongodb")
+def test_this_machine_is_reported_in_full():
+    rows = doctor.report()
+    assert {"Python", "JupyterLab", "mongod", "PostgreSQL", "OpenSearch", "Java", "Maven"} <= {
+        row.part for row in rows
+    }
+    assert not [row for row in rows if row.stops], doctor.text(rows)
+    for row in rows:
+        assert row.state in ("found", "missing", "low", "planned")
+        assert row.next_step or row.state not in ("missing", "low"), row
+
+
+@pytest.mark.needs("mongodb")
+def test_mongod_is_started_for_real():
+    row = doctor.mongod()
+    assert row.state == "found"
+    assert row.detail.startswith(mongodb.version(mongodb.find()))
+    assert row.detail.endswith(", starts")
+    assert "starts" not in doctor.mongod(start=False).detail
+
+
+@pytest.mark.needs("mongodb")
+def test_a_mongod_that_does_not_start_stops_lesson_01(monkeypatch):
+    def refuse(_):
+        raise EngineFailed("mongod did not start: no room. Make room.")
+
+    monkeypatch.setattr(mongodb, "MongoServer", refuse)
+    row = doctor.mongod()
+    assert (row.state, row.stops) == ("missing", True)
+    assert row.detail == "mongod did not start: no room"
+    assert row.next_step == "Make room."
+
+
+def test_a_missing_mongod_comes_with_the_command(monkeypatch):
+    def missing():
+        raise EngineMissing("mongod is not installed. Bring it with: the command --now")
+
+    monkeypatch.setattr(mongodb, "find", missing)
+    row = doctor.mongod()
+    assert (row.detail, row.next_step) == ("mongod is not installed", "the command --now")
+    assert row.stops
+    assert "mongod" in doctor.verdict([row])
+    assert "cannot" in doctor.verdict([row])
+
+
+@posix
+def test_a_missing_library_is_named(monkeypatch, tmp_path):
+    words = "mongod: error while loading shared libraries: libcurl.so.4: cannot open"
+    broken = program(tmp_path, "mongod", f"echo '{words}' >&2; exit 127")
+    monkeypatch.setenv(mongodb.VARIABLE, str(broken))
+    row = doctor.mongod()
+    assert row.stops
+    assert "libcurl.so.4" in row.detail
+    assert row.next_step == "sudo apt-get install libcurl4"
+
+
+@posix
+def test_postgresql_is_found_where_it_is(bare, monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+    with pytest.raises(EngineMissing, match="Bring it with: "):
+        doctor.find_postgres()
+    program(bare / "bin", "initdb")
+    with pytest.raises(EngineMissing):  # initdb alone is no server
+        doctor.find_postgres()
+    program(bare / "bin", "postgres")
+    assert doctor.find_postgres() == bare / "bin"
+    for name in ("initdb", "postgres"):
+        program(bare / "environment" / "bin", name)
+    assert doctor.find_postgres() == bare / "environment" / "bin"
+    for name in ("initdb", "postgres"):
+        program(bare / "chosen", name)
+    monkeypatch.setenv(doctor.PG_VARIABLE, str(bare / "chosen"))
+    assert doctor.find_postgres() == bare / "chosen"
+    monkeypatch.setenv(doctor.PG_VARIABLE, str(bare / "nowhere"))
+    with pytest.raises(EngineMissing, match=r"PG_BIN names .*nowhere"):
+        doctor.find_postgres()
+
+
+@posix
+def test_of_several_versions_the_newest_is_taken(bare, monkeypatch):
+    folders = [bare / version / "bin" for version in ("9.6", "17", "15")]
+    for folder in folders:
+        for name in ("initdb", "postgres"):
+            program(folder, name)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(folders))
+    assert doctor.find_postgres() == bare / "17" / "bin"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("says", "state", "detail"),
+    [
+        ('openjdk version "17.0.12" 2024-07-16', "found", "17,"),
+        ('openjdk version "21" 2023-09-19', "found", "21,"),
+        ('java version "1.8.0_402"', "missing", "8 is older than 17"),
+        ('openjdk version "11.0.24" 2024-07-16', "missing", "11 is older than 17"),
+        ("no runtime present", "missing", "does not run"),
+    ],
+)
+def test_java_by_what_it_says(bare, says, state, detail):
+    program(bare / "bin", "java", f"echo '{says}' >&2")
+    java = next(row for row in doctor.opensearch() if row.part == "Java")
+    assert java.state == state
+    assert detail in java.detail
+    assert not java.stops
+
+
+@posix
+def test_missing_java_and_maven_come_with_commands(bare):
+    rows = {row.part: row for row in doctor.opensearch()}
+    for part in ("Java", "Maven"):
+        assert rows[part].state == "missing"
+        assert rows[part].next_step == f"conda install -c conda-forge {CONDA[part]}"
+    program(bare / "bin", "apt-get")
+    program(bare / "bin", "mvn")
+    rows = {row.part: row for row in doctor.opensearch()}
+    assert rows["Java"].next_step.startswith("sudo apt-get install openjdk-")
+    assert rows["Maven"].state == "found"
+
+
+CONDA = {"Java": "'openjdk>=17'", "Maven": "maven"}
+
+
+def test_a_folder_that_cannot_be_written_stops_lesson_01(monkeypatch, tmp_path):
+    assert doctor.temporary_folder().state in ("found", "low")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    row = doctor.temporary_folder()
+    assert row.stops
+    assert "TMPDIR" in row.next_step
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "stops"),
+    [(50 * 2**20, "low", True), (500 * 2**20, "low", False), (5 * 2**30, "found", False)],
+)
+def test_the_space_that_is_left(monkeypatch, free, state, stops):
+    usage = type("Usage", (), {"free": free})
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    row = doctor.temporary_folder()
+    assert (row.state, row.stops) == (state, stops)
+
+
+@pytest.mark.parametrize(("free", "state"), [(2**29, "low"), (2**31, "found")])
+def test_the_memory_that_is_left(monkeypatch, free, state):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("M", (), {"available": free}))
+    assert doctor.memory().state == state
+    assert not doctor.memory().stops
+
+
+@posix
+def test_leftovers_are_counted(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert doctor.leftovers().detail == "none"
+    folder = tmp_path / f"{keeper.PREFIX}left"
+    folder.mkdir()
+    (folder / keeper.LOCK).touch()
+    os.utime(folder / keeper.LOCK, (0, 0))
+    assert process.leftovers() == [folder]
+    row = doctor.leftovers()
+    assert row.detail == f"1 in {tmp_path}"
+    assert not row.stops
+
+
+def test_a_place_in_this_environment_is_not_spelt_out(monkeypatch):
+    monkeypatch.setenv(mongodb.VARIABLE, doctor.sys.executable)
+    monkeypatch.setattr(mongodb, "version", lambda _: "7.0.34")
+    assert doctor.mongod(start=False).detail == "7.0.34, in this environment"
+    monkeypatch.setattr(doctor.sys, "prefix", "/elsewhere")
+    assert doctor.mongod(start=False).detail == f"7.0.34, {doctor.sys.executable}"
+
+
+def test_text_and_table_say_the_same(monkeypatch):
+    rows = [
+        doctor.Row("this", "found", "1.0", "lesson 01"),
+        doctor.Row("that", "missing", "not here", "lesson 02", "bring it"),
+    ]
+    text = doctor.text(rows)
+    head, this, that = text.splitlines()[:3]
+    assert head.index("detail") == this.index("1.0") == that.index("not here")
+    assert "next: bring it" in text
+    monkeypatch.setattr(doctor, "report", lambda: rows)
+    table = doctor.table()
+    assert list(table.index) == ["this", "that"]
+    assert table.loc["that", "next step"] == "bring it"
+    assert doctor.verdict(rows).endswith("can run on this machine.")

@@ -1,0 +1,400 @@
+import ast
+import asyncio
+import ipaddress
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import leftopen
+from leftopen import loopback
+from leftopen.errors import LeftOpenError, NotLoopback
+
+PACKAGE = Path(leftopen.__file__).parent
+UNTIMED = settings(deadline=None)  # a busy machine is not a failure
+
+
+def answer(*found: str):
+    """A resolver that gives these addresses to whoever asks."""
+
+    def getaddrinfo(host, port, *args, **kwargs):
+        return [
+            (socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 0))
+            for a in found
+        ]
+
+    return getaddrinfo
+
+
+@pytest.fixture
+def no_resolver(monkeypatch):
+    """Fails the test that asks a resolver."""
+    resolver = Mock(return_value=[])
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    yield
+    resolver.assert_not_called()
+
+
+# What is let through, and what is not
+
+REFUSED = {
+    # Public, private, link-local, mapped, otherwise wrapped, multicast and broadcast, just beside.
+    "is not an address of this machine's loopback": """
+        93.184.215.14 2606:2800:21f:cb07:6820:80da:af6b:8b2c
+        10.0.0.1 172.16.0.1 192.168.1.1 fd00::1 169.254.169.254 fe80::1
+        ::ffff:8.8.8.8 ::ffff:10.0.0.1 ::ffff:126.255.255.255
+        ::127.0.0.1 ::ffff:0:127.0.0.1 64:ff9b::127.0.0.1 2002:7f00:1::
+        224.0.0.1 ff02::1 255.255.255.255 126.255.255.255 128.0.0.0 ::2""",
+    "every address of this machine": "0.0.0.0 :: 0:0:0:0:0:0:0:0 ::ffff:0.0.0.0",
+    # Decimal, octal, hexadecimal, short, and what else some resolver reads as a number.
+    "programs read in different ways": """
+        2130706433 017700000001 0177.0.0.1 127.0.0.01 0x7f000001 0x7F.0.0.0x1
+        127.1 127.0.1 0 127.0.0.1. 127.0.0.256""",
+    "neither a host name nor an address": """
+        [::1] ::1%lo fe80::1%1 127.0.0.1:80 http://127.0.0.1 localhost/x a@127.0.0.1 a,b *
+        ::ffff:127.1 １２７.0.0.1 a..b .""",
+}
+CASES = [(host, why) for why, hosts in REFUSED.items() for host in hosts.split()]
+CASES += [(host, "neither a host name") for host in ("127.0.0.1 ", " localhost", "127.0.0.1\n")]
+CASES += [(host, "neither a host name") for host in ("a\0b", "local\u200bhost", "a" * 64)]
+CASES += [(host, "must be text") for host in (None, 2130706433, True, b"::1", ["127.0.0.1"])]
+CASES += [("", "empty")]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1"])
+def test_loopback_addresses_pass_without_a_resolver(host, no_resolver):
+    assert loopback.addresses(host) == [host]
+
+
+def test_an_address_is_returned_as_it_was_judged(no_resolver):
+    assert loopback.addresses("0:0:0:0:0:0:0:1") == ["::1"]
+    assert loopback.addresses("::FFFF:7f00:2") == ["127.0.0.2"]
+
+
+def test_localhost_passes():
+    assert set(loopback.addresses("localhost")) & {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(("host", "reason"), CASES)
+def test_all_else_is_refused_without_a_resolver(host, reason, no_resolver):
+    with pytest.raises(NotLoopback, match=reason):
+        loopback.addresses(host)
+
+
+def test_every_address_of_a_name_must_be_loopback(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", answer("127.0.0.1", "::1", "127.0.0.1"))
+    assert loopback.addresses("lab.test") == ["127.0.0.1", "::1"]
+    for mixed in (["127.0.0.1", "93.184.215.14"], ["93.184.215.14", "127.0.0.1"]):
+        monkeypatch.setattr(socket, "getaddrinfo", answer(*mixed))
+        with pytest.raises(NotLoopback, match=r"lab\.test, which leads to 93\.184\.215\.14"):
+            loopback.addresses("lab.test")
+
+
+@pytest.mark.parametrize("bad", ["fe80::1%eth0", "::ffff:8.8.8.8", "0.0.0.0", "nonsense"])
+def test_a_resolver_is_not_believed(monkeypatch, bad):
+    monkeypatch.setattr(socket, "getaddrinfo", answer("127.0.0.1", bad))
+    with pytest.raises(NotLoopback):
+        loopback.addresses("lab.test")
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+def test_a_name_that_does_not_resolve_is_refused(monkeypatch, error):
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=error))
+    with pytest.raises(NotLoopback, match="does not resolve"):
+        loopback.addresses("lab.test")
+
+
+def near(*centres: int):
+    return st.sampled_from(centres).flatmap(lambda c: st.integers(max(0, c - 3), c + 3))
+
+
+V4 = st.one_of(
+    st.integers(0, 2**32 - 1), st.integers(127 << 24, (128 << 24) - 1), near(127 << 24, 128 << 24)
+)
+V6 = st.one_of(
+    st.integers(0, 2**128 - 1),
+    near(1, 0xFFFF << 32, 0xFFFF7F000000, 0xFFFF7FFFFFFF),
+    V4,
+    V4.map(lambda n: 0xFFFF << 32 | n),
+)
+
+
+@UNTIMED
+@given(V4)
+def test_the_verdict_on_ipv4_is_that_of_the_first_byte(number):
+    host = ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
+    assert passes(host) == (number >> 24 == 127)
+
+
+@UNTIMED
+@given(V6, st.sampled_from(["compressed", "exploded"]), st.booleans())
+def test_the_verdict_on_ipv6_is_that_of_its_bytes(number, form, upper):
+    host = getattr(ipaddress.IPv6Address(number), form)
+    mapped = number >> 32 == 0xFFFF and number >> 24 & 0xFF == 127
+    assert passes(host.upper() if upper else host) == (number == 1 or mapped)
+
+
+@UNTIMED
+@given(st.text(alphabet="0127xXaf.:%[] f", max_size=20))
+def test_no_text_leads_outside(host):
+    """With a resolver that calls everything public, only clear loopback literals are left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", answer("93.184.215.14"))
+        if not passes(host):
+            return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    raw = socket.inet_pton(family, host)  # takes the strict spellings alone
+    assert raw[-4] == 127 or raw == bytes(15) + b"\1"
+
+
+def passes(host: str) -> bool:
+    try:
+        return bool(loopback.addresses(host))
+    except NotLoopback:
+        return False
+
+
+# Connections and listeners
+
+
+def test_a_listener_is_on_loopback_and_connect_reaches_it():
+    with loopback.listen() as listener:
+        address, port = listener.getsockname()
+        assert address == "127.0.0.1"
+        for host in ("127.0.0.1", "localhost", "::ffff:127.0.0.1"):
+            with loopback.connect(host, port, 10) as client, listener.accept()[0] as server:
+                assert client.gettimeout() == 10
+                client.sendall(b"seen")
+                assert server.recv(10) == b"seen"
+
+
+def test_a_reserved_port_refuses_until_it_listens():
+    with loopback.reserve() as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            loopback.connect("127.0.0.1", port, 10)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        loopback.listen_on(sock)
+        loopback.connect("127.0.0.1", port, 10).close()
+
+
+def test_a_socket_of_the_wildcard_may_not_listen():
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        with pytest.raises(NotLoopback):
+            loopback.listen_on(sock)
+        with pytest.raises(ConnectionRefusedError):
+            loopback.connect("127.0.0.1", sock.getsockname()[1], 10)
+
+
+def test_a_free_port_can_be_taken():
+    port = loopback.free_port()
+    with loopback.listen(port) as listener:
+        assert listener.getsockname() == ("127.0.0.1", port)
+
+
+def test_connect_does_not_resolve_twice(monkeypatch):
+    answers = iter([answer("127.0.0.1"), answer("93.184.215.14")])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **how: next(answers)(*asked))
+    with loopback.listen() as listener:
+        with loopback.connect("lab.test", listener.getsockname()[1], 10) as client:
+            assert client.getpeername()[0] == "127.0.0.1"
+        with pytest.raises(NotLoopback):
+            loopback.connect("lab.test", listener.getsockname()[1], 10)
+
+
+def test_connect_tries_each_address(monkeypatch):
+    with loopback.listen() as listener:
+        monkeypatch.setattr(socket, "getaddrinfo", answer("::1", "127.0.0.1"))
+        with loopback.connect("lab.test", listener.getsockname()[1], 10) as client:
+            assert client.getpeername()[0] == "127.0.0.1"
+
+
+def test_connect_async_reaches_and_refuses():
+    async def reach(host, port):
+        with await loopback.connect_async(host, port, 10) as sock:
+            return sock.getpeername()
+
+    with loopback.listen() as listener, loopback.reserve() as closed:
+        assert asyncio.run(reach("127.0.0.1", listener.getsockname()[1])) == listener.getsockname()
+        with pytest.raises(ConnectionRefusedError):
+            asyncio.run(reach("127.0.0.1", closed.getsockname()[1]))
+        with pytest.raises(NotLoopback):
+            asyncio.run(reach("10.0.0.1", listener.getsockname()[1]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a socket may not meet itself")
+def test_a_socket_that_met_itself_is_refused():
+    with loopback.reserve() as sock:
+        sock.connect(sock.getsockname())
+        with pytest.raises(ConnectionRefusedError):
+            loopback._refuse_itself(sock)
+    with loopback.listen() as listener, loopback.connect(*listener.getsockname(), 10) as sock:
+        loopback._refuse_itself(sock)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "27017", 27017.0, True, None])
+def test_an_impossible_port_is_refused(port):
+    for action in (loopback.listen, loopback.reserve, loopback.check_port):
+        with pytest.raises(LeftOpenError, match="not a usable port"):
+            action(port)
+    for port_of_a_client in (port, 0):
+        with pytest.raises(LeftOpenError, match="from 1 to 65535"):
+            loopback.connect("127.0.0.1", port_of_a_client, 1)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, None, "1", float("inf"), float("nan"), True])
+def test_an_impossible_timeout_is_refused(timeout):
+    with pytest.raises(LeftOpenError, match="time limit"):
+        loopback.connect("127.0.0.1", 1, timeout)
+
+
+# The package's source opens nothing past the guard
+
+GUARD = "leftopen.loopback"
+
+# The last part of a call's name: whatever it is called on, it may open a socket.
+OPENERS = """
+connect connect_ex bind listen sendto create_connection create_server open_connection start_server
+create_datagram_endpoint sock_connect sock_sendto urlopen urlretrieve MongoClient AsyncMongoClient
+OpenSearch AsyncOpenSearch ConnectionPool HTTPConnection HTTPSConnection HTTPServer
+ThreadingHTTPServer TCPServer ThreadingTCPServer UDPServer ServerProxy FTP SMTP
+"""
+# Every call into these opens something, or is about to.
+NETWORK_MODULES = """
+requests httpx urllib3 aiohttp urllib.request http.client http.server socketserver ftplib smtplib
+poplib imaplib xmlrpc websockets tornado
+"""
+FILES = {"sqlite3.connect", "duckdb.connect"}  # a file, not an address
+
+# (file, function): why a call there is safe although the guard is not seen in the call itself.
+ALLOWED = {
+    ("lab.py", "Lab._load"): "the address is _uri's, which is 127.0.0.1 as a literal",
+    ("stranger.py", "_connect"): "each host of the address has just passed loopback.addresses",
+    ("stranger.py", "overhear"): "each host of the address has just passed loopback.addresses",
+    ("widgets.py", "Explorer.__init__"): "lab.inside.uri, which is 127.0.0.1 as a literal",
+}
+
+
+def openings(source: str) -> list[tuple[str, str, int]]:
+    """Calls that may open a socket, with a host that is neither the guard's nor a loopback literal.
+
+    Each is given as the function that it stands in, the name of what is called, and the line. It
+    reads what is written: a function that is fetched by its name at run time escapes it.
+    """
+    tree = ast.parse(source)
+    imported = dict(pair for node in ast.walk(tree) for pair in bindings(node))
+    found = []
+
+    def name(node: ast.expr) -> str:
+        if isinstance(node, ast.Name):
+            return imported.get(node.id, node.id)
+        return f"{name(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else "?"
+
+    def is_guard(node: ast.AST) -> bool:
+        return isinstance(node, ast.Call) and name(node.func).startswith(f"{GUARD}.")
+
+    def is_guarded(call: ast.Call) -> bool:
+        hosts = [k.value for k in call.keywords if k.arg == "host"] or call.args[:1]
+        host = hosts[0] if hosts else None
+        if isinstance(host, ast.Tuple) and host.elts:
+            host = host.elts[0]
+        if isinstance(host, ast.Subscript):  # loopback.addresses(name)[0]
+            host = host.value
+        return is_guard(host) or (isinstance(host, ast.Constant) and passes(host.value))
+
+    def opens(call: ast.Call) -> bool:
+        called = name(call.func)
+        network = any(called.startswith(f"{module}.") for module in NETWORK_MODULES.split())
+        return (network or called.rpartition(".")[2] in OPENERS.split()) and called not in FILES
+
+    def walk(node: ast.AST, scope: tuple[str, ...]) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            scope = (*scope, node.name)
+        if isinstance(node, ast.Call) and opens(node) and not (is_guard(node) or is_guarded(node)):
+            found.append((".".join(scope), name(node.func), node.lineno))
+        for child in ast.iter_child_nodes(node):
+            walk(child, scope)
+
+    walk(tree, ())
+    return found
+
+
+def bindings(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names that an import brings, with what each stands for."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            first = alias.name.partition(".")[0]
+            yield (alias.asname, alias.name) if alias.asname else (first, first)
+    if isinstance(node, ast.ImportFrom):
+        module = ("leftopen." * bool(node.level) + (node.module or "")).rstrip(".")
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{module}.{alias.name}"
+
+
+PLANTED = """
+import socket; socket.create_connection(("example.org", 80))
+import socket as s; s.create_connection((host, 80))
+from socket import create_server as serve; serve(("", 80))
+sock.connect((host, 80))
+self.sock.connect_ex(self.place)
+sock.bind(("0.0.0.0", 80))
+sock.listen()
+from pymongo import MongoClient; MongoClient(uri)
+import pymongo; pymongo.MongoClient()
+import pymongo as p; p.MongoClient(host="db.example.org")
+from pymongo import MongoClient as M; M(uri)
+import psycopg; psycopg.connect(dsn)
+import urllib.request; urllib.request.urlopen("https://example.org")
+from urllib import request; request.build_opener().open(url)
+import http.server; http.server.ThreadingHTTPServer(("", 80), handler)
+import asyncio; asyncio.open_connection("example.org", 80)
+import asyncio; asyncio.start_server(serve, "0.0.0.0", 80)
+from elsewhere import loopback; loopback.connect(host, 80, 1)
+"""
+
+GUARDED = """
+from leftopen import loopback; loopback.connect(host, port, 1)
+from leftopen.loopback import connect; connect(host, port, 1)
+from . import loopback; loopback.listen()
+from leftopen import loopback; loopback.listen_on(sock)
+import pymongo; from leftopen import loopback; pymongo.MongoClient(loopback.addresses(h)[0], port)
+import pymongo; pymongo.MongoClient("127.0.0.1", port)
+import psycopg; psycopg.connect(host="127.0.0.1", port=port)
+sock.bind(("127.0.0.1", 0))
+import sqlite3; sqlite3.connect(path)
+", ".join(words)
+"""
+
+
+@pytest.mark.parametrize("source", PLANTED.strip().splitlines())
+def test_a_planted_opening_is_found(source):
+    assert openings(source)
+
+
+@pytest.mark.parametrize("source", GUARDED.strip().splitlines())
+def test_a_guarded_opening_is_not(source):
+    assert not openings(source)
+
+
+def test_an_opening_is_named_by_its_function():
+    source = "class Lab:\n    def open(self, sock):\n        sock.connect(self.place)\n"
+    assert openings(source) == [("Lab.open", "sock.connect", 3)]
+
+
+def test_the_package_opens_nothing_past_the_guard():
+    found = {
+        (path.relative_to(PACKAGE).as_posix(), function): f"line {line}: {call}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for function, call, line in openings(path.read_text(encoding="utf-8"))
+    }
+    found = {place: call for place, call in found.items() if place[0] != "loopback.py"}
+    unguarded = {place: call for place, call in found.items() if place not in ALLOWED}
+    assert not unguarded, "let the host pass leftopen.loopback, or state in ALLOWED why it is safe"
+    assert not ALLOWED.keys() - found.keys(), "these exceptions are no longer needed"
