@@ -198,12 +198,20 @@ class Lab:
 
     def _must_be_open(self) -> None:
         if self._closed or not self._server.folder.is_dir():
-            raise EngineFailed("This lab is closed, and its files are gone. Open the case again.")
+            self.close()
+            raise EngineFailed(f"This lab is closed, and its files are gone. {self.way_back}")
 
     @property
     def is_running(self) -> bool:
         """Whether the server runs."""
         return self._server.is_running()
+
+    @property
+    def way_back(self) -> str:
+        """The one call that gives a running server again, as a sentence."""
+        if self._closed:
+            return f"lab = open_case({self.name!r}) opens a new one."
+        return "lab.restart() brings it back with the configuration that it had."
 
     def close(self) -> None:
         """Stop the server and remove all that it left on this machine. Safe to call twice."""
@@ -215,10 +223,8 @@ class Lab:
     # -- what a notebook shows ----------------------------------------------------------------
 
     def _rows(self) -> list[tuple[str, str]]:
-        if self._closed:
-            return [("server", "closed; open the case again to get a new one")]
         if not self.is_running:
-            return [("server", "not running; lab.restart() brings it back")]
+            return [("server", f"not running. {self.way_back}")]
         door = "answers" if self._outside.is_open else "nothing answers there"
         return [
             ("server", f"mongod {self.version}, running"),

@@ -89,6 +89,7 @@ class Watch(threading.Thread):
         self.ignored = ignored
         self._seen: dict[tuple[str, int], str] = {}
         self.samples = 0
+        self.failure: Exception | None = None
         self._family: dict[int, psutil.Process] = {os.getpid(): psutil.Process()}
         self._family_at = 0.0
         self._foreign: set[str] = set()
@@ -101,8 +102,11 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Sample until stopped."""
-        while not self._over.wait(SECONDS):
-            self.sample()
+        try:
+            while not self._over.wait(SECONDS):
+                self.sample()
+        except Exception as error:
+            self.failure = error
 
     def stop(self) -> None:
         """Sample once more, and end."""
@@ -132,7 +136,11 @@ class Watch(threading.Thread):
 
     def _meet_family(self) -> None:
         """Who runs now and descends from this process, or did before it lost its parent."""
-        running = {process.pid: process for process in psutil.process_iter(["ppid"])}
+        running, parent = {}, {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                parent[process.pid] = process.ppid()
+                running[process.pid] = process
         # Equal processes have the same id and the same time of creation.
         family = {pid: p for pid, p in self._family.items() if running.get(pid) == p}
         grown = True
@@ -140,7 +148,7 @@ class Watch(threading.Thread):
             children = {
                 pid: process
                 for pid, process in running.items()
-                if process.info["ppid"] in family and pid not in family
+                if parent[pid] in family and pid not in family
             }
             family |= children
             grown = bool(children)
@@ -188,11 +196,13 @@ class SessionWatch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Turn what was seen into an error of the session."""
+        """Turn what was seen, or a watch that failed, into an error of the session."""
         self.watch.stop()
-        if not self.watch.seen:
-            return
         told = "\n".join(f"  {listener}" for listener in self.watch.seen)
+        if self.watch.failure:
+            told += f"\n  unknown: the watch itself failed: {self.watch.failure!r}"
+        if not told:
+            return
         report = pytest.TestReport(
             nodeid="loopback only",
             location=("loopback only", None, "loopback only"),

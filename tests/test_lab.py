@@ -239,7 +239,7 @@ def test_close_leaves_nothing_and_says_so():
     assert not folder.exists()
     assert not lab.is_running
     assert is_refused(uri)
-    with pytest.raises(EngineFailed, match="Open the case again"):
+    with pytest.raises(EngineFailed, match="lab = open_case"):
         lab.configure(OPEN)
 
 

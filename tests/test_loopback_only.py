@@ -70,6 +70,17 @@ def test_half_a_second_on_every_address_is_noticed(watch, address, platform, mon
     assert (address, port) in [(seen.address, seen.port) for seen in watch.seen]
 
 
+def test_a_watch_that_fails_says_so(monkeypatch):
+    def fail(self):
+        raise OSError("planted")
+
+    watch = socket_watch.Watch()
+    monkeypatch.setattr(socket_watch.Watch, "sample", fail)
+    watch.start()
+    watch.join(60)
+    assert repr(watch.failure) == "OSError('planted')"
+
+
 def test_loopback_is_accepted(watch):
     port = plant("127.0.0.1", watch)
     watch.stop()

@@ -271,7 +271,7 @@ def test_an_error_while_making_leaves_nothing(tmp_path, monkeypatch, failing):
         (0, 100, {}),
         (-1, 0, {}),
         (10, -1, {}),
-        (10, 2_001, {}),
+        (10, 501, {}),
         (10_000_000, 0, {}),
         (10**30, 0, {}),
         (2.5, 0, {}),
@@ -289,7 +289,7 @@ def test_impossible_numbers(tmp_path, people, positions, more):
 
 @pytest.mark.parametrize(
     ("people", "positions", "more"),
-    [(1, 0, {}), (1, 200, {}), (10, 10, {"trackers": 8}), (10, 10, {"seed": 2**64 - 1})],
+    [(1, 0, {}), (1, 50, {}), (10, 10, {"trackers": 8}), (10, 10, {"seed": 2**64 - 1})],
 )
 def test_the_outermost_possible_numbers(tmp_path, people, positions, more):
     paths = sensenets.write(tmp_path, people, positions, progress=False, **more)

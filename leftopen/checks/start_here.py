@@ -5,15 +5,18 @@ from leftopen.checks.verdict import Kind, Verdict
 from leftopen.lab import Lab
 
 
-def close_the_door(lab: Lab) -> Verdict:
+def close_the_door(*answer: object) -> Verdict:
     """Question 1: nobody outside can connect any more, and the operator still can."""
-    if lab is ...:
+    if answer == (...,):
         return Verdict(Kind.NOT_ATTEMPTED, "The question asks for the lab: ex.check(1, lab).")
+    if len(answer) != 1 or not isinstance(answer[0], Lab):
+        raise TypeError("the question asks for the lab and nothing else: ex.check(1, lab)")
+    lab = answer[0]
     if not lab.is_running:
         return Verdict(
             Kind.BLOCKED,
             "Your server is not running, so nothing could be tried; this says nothing about your "
-            "answer. lab.restart() brings it back with the configuration that you had.",
+            f"answer. {lab.way_back}",
         )
     operator = {a.tried: a for a in stranger.look(lab.inside.uri)}["read one document"]
     outside = {a.tried: a for a in stranger.look(lab.outside.uri)}

@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 8192
+BLOCK = 32_768
 """Rows in a block: the smallest part that is drawn at once."""
 
 Ints = NDArray[np.int64]

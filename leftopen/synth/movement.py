@@ -32,7 +32,7 @@ DAY_START_MS = int(datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC).time
 """Start of the day, 2019-02-12 00:00 UTC, in milliseconds since 1970."""
 MS_A_METRE = 125
 """Time that a metre of the way takes, in milliseconds: 8 m/s, as a bus in a town."""
-MAX_MEAN = 200
+MAX_MEAN = 50
 """The most positions that may be asked for, for each person on average."""
 
 _MINUTE = 60_000

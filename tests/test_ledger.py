@@ -1,0 +1,71 @@
+"""The claims ledger: its form, and how it is read."""
+
+import pytest
+
+from leftopen import ledger
+from leftopen.errors import DataError
+
+CONFIDENCE = {
+    "seed",
+    "confirmed",
+    "confirmed once only",
+    "derived",
+    "inference",
+    "could not confirm",
+}
+
+
+def test_every_claim_is_whole():
+    table = ledger.claims()
+    assert table["id"].is_unique
+    assert table["id"].str.fullmatch(r"[A-Z]{2}\d+").all()
+    assert set(table["confidence"]) <= CONFIDENCE
+    for column in ("case", "statement", "source"):
+        assert (table[column].str.strip() != "").all()
+
+
+def arithmetic():
+    """What the derived claims must be, from the claims that they rest on."""
+    people, seen, cameras = (ledger.number(i) for i in ("SN7", "SN8", "SN9"))
+    january = ledger.number("SN10") / 31
+    return {
+        "SN30": f"{seen / people:.3f}",
+        "SN31": f"{seen / 86_400:.1f}",
+        "SN32": f"{86_400 * cameras / seen:.1f}",
+        "SN33": f"{6_700_000 - seen:,.0f}",
+        "SN34": f"{january:.2f}, {january * 1e6 / seen:.2f}",
+    }
+
+
+def test_the_derived_figures_follow_from_the_others():
+    table = ledger.claims().set_index("id")
+    assert {i: table.loc[i, "value"] for i in arithmetic()} == arithmetic()
+
+
+def test_a_case_is_chosen_by_its_name():
+    assert set(ledger.claims("SenseNets")["case"]) == {"SenseNets"}
+    with pytest.raises(DataError, match="no case 'Nowhere'"):
+        ledger.claims("Nowhere")
+
+
+def test_a_number_is_a_number():
+    assert ledger.number("SN9") == 1039
+    with pytest.raises(DataError, match="SN3 is empty"):
+        ledger.number("SN3")
+    with pytest.raises(DataError, match="not one number"):
+        ledger.number("SN35")
+    with pytest.raises(DataError, match="no claim SN999"):
+        ledger.number("SN999")
+
+
+def test_a_missing_ledger_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger, "DATASETS", tmp_path)
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        ledger.claims()
+
+
+def test_texts_are_shown_whole_and_escaped():
+    shown = ledger.show(["SN4", "SN1"], ["statement"])
+    assert repr(shown).startswith("SN4  The engine was MongoDB\nSN1  ")
+    shown.frame.loc["SN4", "statement"] = "<b>"
+    assert "&lt;b&gt;" in shown._repr_html_()
