@@ -147,7 +147,11 @@ def test_the_explorer_changes_what_the_stranger_sees(page, jupyter):
             label, exact=True
         ).click()
 
-    press("Login", "on")
+    button = widget.locator(".widget-toggle-buttons", has_text="Login").get_by_text(
+        "on", exact=True
+    )
+    button.focus()
+    page.keyboard.press("Space")  # worked without a mouse
     row.get_by_text("refused: login required").wait_for()
     listener = widget.locator("tr", has_text="listen to")
     listener.get_by_text("a name, in clear").wait_for()

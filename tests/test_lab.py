@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -248,6 +249,26 @@ def test_what_a_notebook_shows(lab):
     assert "<table>" in lab._repr_html_()
     lab.configure("net:\n  bindIp: 127.0.0.1")
     assert "nothing answers there" in repr(lab)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the modes of a folder are POSIX's")
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # Root may write anywhere but on a read-only file system.
+    root = os.geteuid() == 0
+    if root:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], check=True)
+    else:
+        tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(
+            EngineFailed, match="set TMPDIR to a folder that you can write"
+        ) as caught:
+            make()
+        assert ("Read-only file system" if root else "Permission denied") in str(caught.value)
+    finally:
+        if root:
+            subprocess.run(["umount", tmp_path], check=True)
 
 
 FULL_DISK = f"""
