@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 PG_VARIABLE = "PG_BIN"
 LEAST_PYTHON = (3, 11)
 LEAST_JAVA = 17  # the Java of Debian 12; OpenSearch 2.19 runs on it
+_OPENSEARCH_VERSION = "2.19.4"  # the last whose security plugin is published, too
+OPENSEARCH = (
+    f"org.opensearch.distribution.integ-test-zip:opensearch:{_OPENSEARCH_VERSION}:zip",
+    f"org.opensearch.plugin:opensearch-security:{_OPENSEARCH_VERSION}.0:zip",
+)
 LEAST_DISK = 100 * 2**20
 MUCH_DISK = 2**30
 MUCH_MEMORY = 2**30
@@ -35,7 +40,7 @@ _PROGRAM_SECONDS = 60.0
 class Row:
     """One thing that was looked at.
 
-    ``state`` is ``"found"``, ``"missing"``, ``"low"`` or ``"planned"``; ``needed`` says by which
+    ``state`` is ``"found"``, ``"missing"`` or ``"low"``; ``needed`` says by which
     lessons; ``next_step`` is a command or a sentence, empty where there is nothing to do;
     ``stops`` is true where lesson 01 cannot run because of it.
     """
@@ -192,10 +197,25 @@ def postgresql() -> Row:
 
 
 def opensearch() -> list[Row]:
-    """OpenSearch, which comes with lesson 02, and the two programs that it will need."""
+    """OpenSearch with its security plugin, in Maven's local folder, and the programs it needs."""
     needed = "lesson 02, planned"
-    detail = "lesson 02 will bring 2.19.4 through Maven; there is nothing to look for yet"
-    return [Row("OpenSearch", "planned", detail, needed), _java(needed), _maven(needed)]
+    missing = [place for place in OPENSEARCH if not _in_maven_folder(place)]
+    if not missing:
+        row = Row("OpenSearch", "found", f"{_OPENSEARCH_VERSION}, in Maven's folder", needed)
+    else:
+        step = " && ".join(
+            f"mvn -q dependency:get -Dtransitive=false -Dartifact={place}" for place in missing
+        )
+        detail = f"{_OPENSEARCH_VERSION} is not here; to bring it takes Maven, to run it Java"
+        row = Row("OpenSearch", "missing", detail, needed, step)
+    return [row, _java(needed), _maven(needed)]
+
+
+def _in_maven_folder(place: str) -> bool:
+    """Whether Maven's local repository (by default ~/.m2/repository) holds an artifact."""
+    group, name, version, kind = place.split(":")
+    folder = Path.home().joinpath(".m2", "repository", *group.split("."), name, version)
+    return (folder / f"{name}-{version}.{kind}").is_file()
 
 
 def _java(needed: str) -> Row:

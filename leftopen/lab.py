@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from leftopen.engines import config as conf
-from leftopen.engines.mongodb import MongoServer, dump, lab_settings, version
+from leftopen.engines.mongodb import ADDED_WHY, MongoServer, dump, lab_settings, version
 from leftopen.engines.pki import Pki, make_pki
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.outside import Outside
@@ -123,8 +123,8 @@ class Lab:
 
     @property
     def added(self) -> str:
-        """What the lab adds to the configuration, or puts in place of a part of it."""
-        return dump(lab_settings(self._server.folder, self._server.port))
+        """What the lab adds to the configuration, or puts in place of a part of it, and why."""
+        return ADDED_WHY + dump(lab_settings(self._server.folder, self._server.port))
 
     @property
     def log(self) -> Path:

@@ -154,6 +154,21 @@ def test_missing_java_and_maven_come_with_commands(bare):
     assert rows["Maven"].state == "found"
 
 
+def test_opensearch_is_found_in_mavens_folder_or_comes_with_the_command(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.Path, "home", lambda: tmp_path)
+    row = doctor.opensearch()[0]
+    assert row.state == "missing"
+    assert not row.stops
+    assert row.next_step.count("mvn -q dependency:get ") == 2
+    for place in doctor.OPENSEARCH:
+        assert f"-Dartifact={place}" in row.next_step
+        group, name, version, kind = place.split(":")
+        folder = tmp_path / ".m2/repository" / group.replace(".", "/") / name / version
+        folder.mkdir(parents=True)
+        (folder / f"{name}-{version}.{kind}").write_bytes(b"")
+    assert doctor.opensearch()[0].state == "found"
+
+
 CONDA = {"Java": "'openjdk>=17'", "Maven": "maven"}
 
 

@@ -92,30 +92,38 @@ def version(path: Path) -> str:
     return first[0].removeprefix("db version v")
 
 
+ADDED_WHY = """\
+# Added by the lab:
+# net: a free port, and loopback alone, whatever bindIp says; what bindIp says decides about the
+#   relay instead. No compressor: before 6.0.27 a zlib message of a false length makes mongod
+#   answer with bytes of its own memory, before any login (CVE-2025-14847).
+# storage: a private folder; the least cache that mongod takes (0.25 GB); and a journal of 2 MB,
+#   where mongod would set 300 MB of disk aside at start.
+# systemLog: the log that lab.log names. setParameter: no performance samples, which take disk.
+"""
+
+
 def lab_settings(folder: Path, port: int) -> dict:
     """What the lab adds to, or puts in place of, the learner's own settings.
+
+    The reasons stand in ``ADDED_WHY``, which ``lab.added`` shows with them.
 
     Args:
         folder: the private folder of this server.
         port: the loopback port that the server is to use.
     """
     return {
-        # Loopback alone, whatever bindIp says: what bindIp says decides about the relay instead.
         "net": {
             "bindIp": "127.0.0.1",
             "port": str(port),
             "unixDomainSocket": {"enabled": "false"},
-            # CVE-2025-14847: before 6.0.27 a zlib message of a false length makes mongod answer
-            # with bytes of its own memory, before any login. No compressor, no such message.
             "compression": {"compressors": "disabled"},
         },
         "storage": {
             "dbPath": str(folder / "data"),
             "wiredTiger": {
                 "engineConfig": {
-                    # 0.25 GB is the least that mongod takes.
                     "cacheSizeGB": "0.25",
-                    # mongod sets 300 MB of journal aside at start; a lab of this size needs 2 MB.
                     "configString": "log=(file_max=2MB,prealloc=false)",
                 }
             },
@@ -125,7 +133,6 @@ def lab_settings(folder: Path, port: int) -> dict:
             "path": str(folder / "mongod.log"),
             "logAppend": "true",
         },
-        # Performance samples for the vendor's support; a lab has no use for the disk they take.
         "setParameter": {"diagnosticDataCollectionEnabled": "false"},
     }
 
