@@ -85,7 +85,7 @@ def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> F
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
             )
         ax.set(xlabel="east (km)", ylabel="north (km)", aspect="equal")
-        ax.margins(0.2, 0.1)
+        ax.margins(0.4, 0.1)  # room for the labels
     return fig
 
 

@@ -14,6 +14,7 @@ and its time is scaled by the row.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,8 @@ def duckdb(folder: Path, people: int, positions: int) -> None:
             f"COPY ({query}) TO '{folder / name}.parquet' (FORMAT parquet, "
             f"COMPRESSION snappy, ROW_GROUP_SIZE {rows}, PARQUET_VERSION V2)"
         )
+        with (folder / f"{name}.parquet").open("r+b") as written:
+            os.fsync(written.fileno())  # as ours does
 
 
 def faker(folder: Path, people: int, positions: int) -> None:
