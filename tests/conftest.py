@@ -4,7 +4,10 @@ import functools
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
+import nbformat
+import prose_rules
 import pytest
 import socket_watch
 
@@ -13,6 +16,7 @@ from leftopen.engines import mongodb
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def _mongodb() -> None:
@@ -84,3 +88,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         in_notebook = item.path.suffix == ".ipynb"
         if in_notebook and "mongodb" not in required() and (why := why_missing("mongodb")):
             item.add_marker(pytest.mark.skip(reason=why))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much of the lessons is compared; a worker's own print would not be seen."""
+    lessons = sorted(NOTEBOOKS.glob("*.ipynb"))
+    share = prose_rules.strict_share([nbformat.read(path, as_version=4) for path in lessons])
+    terminalreporter.write_line(
+        f"nbval compares the outputs of {share:.0%} of the code cells of {len(lessons)} lessons"
+    )
