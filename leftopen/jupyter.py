@@ -40,6 +40,10 @@ def arguments(extra: list[str], root: Path = ROOT) -> list[str]:
         # No search for language servers, which are programs that the course does not use.
         "--LanguageServerManager.autodetect": "False",
     }
+    if os.name == "posix":
+        # Not a login shell, which would set PATH anew: `leftopen` is to be found in a terminal.
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        own["--ServerApp.terminado_settings"] = f"{{'shell_command': [{shell!r}]}}"
     if (root / FIRST).exists():
         own["--LabApp.default_url"] = f"/lab/tree/{FIRST}"
     if _can_use_ipc():

@@ -1,7 +1,6 @@
 """A lab: one real server, the case's records in it, and the relay that plays the Internet."""
 
 import html
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +8,18 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
+from leftopen import loopback
 from leftopen.engines import config as conf
-from leftopen.engines.mongodb import ADDED_WHY, MongoServer, dump, lab_settings, version
+from leftopen.engines.config import dump
+from leftopen.engines.mongodb import ADDED_WHY, MongoServer, lab_settings, version
 from leftopen.engines.pki import Pki, make_pki
-from leftopen.errors import ConfigRefused, EngineFailed
+from leftopen.errors import ConfigRefused, EngineFailed, NotLoopback
 from leftopen.outside import Outside
 
 # A client waits 30 s by default before it says that it reaches no server; on one machine that
 # only looks like a notebook that hangs.
 _SELECTION_MS = 2000
 _EVERYWHERE = ("0.0.0.0", "::", "*")
-_PRIVATE = [
-    ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-]
 
 
 def _uri(port: int, options: str = "") -> str:
@@ -148,7 +146,7 @@ class Lab:
 
         Args:
             text: settings in the form of a mongod.conf (YAML). Settings that are not named stay
-                as they are.
+                as they are. Where the lab keeps its own, as for the port, it prints so.
             replace: put the text in place of the whole file instead.
 
         Raises:
@@ -160,6 +158,9 @@ class Lab:
         text = conf.tidy(text)
         new, places = conf.parse(text)
         settings = new if replace else conf.merge(self._settings, new)
+        if conf.get(new, "net.bindIp") and not conf.get(new, "net.bindIpAll"):
+            # The two exclude each other (MongoDB manual): the one written last is meant.
+            conf.delete(settings, ("net", "bindIpAll"))
         try:
             effective = self._server.effective(settings)
         except EngineFailed as error:
@@ -175,6 +176,8 @@ class Lab:
             self._outside.open()
         else:
             self._outside.shut()
+        if unused := _without_effect(places):
+            print(f"The lab keeps its own {', '.join(unused)}: what you wrote has no effect here.")
 
     def _restart_with(self, effective: dict) -> None:
         try:
@@ -210,7 +213,7 @@ class Lab:
     def way_back(self) -> str:
         """The one call that gives a running server again, as a sentence."""
         if self._closed:
-            return f"lab = open_case({self.name!r}) opens a new one."
+            return f"lab = open_case({self.name!r}) opens a new one; then run this cell again."
         return "lab.restart() brings it back with the configuration that it had."
 
     def close(self) -> None:
@@ -251,10 +254,7 @@ def _refused(words: str, text: str, places: list[conf.Place]) -> ConfigRefused:
     line = conf.blame(words, text, places)
     where = f"{line}: " if line else ""
     words = words.removeprefix("mongod did not start: ").rstrip(".")
-    return ConfigRefused(
-        f"{where}mongod refuses this: {words}. "
-        "Nothing has changed: the server runs with its last good configuration."
-    )
+    return ConfigRefused(f"{where}mongod refuses this: {words}. {conf.UNCHANGED}")
 
 
 def _line(name: str, text: str, places: list[conf.Place]) -> str:
@@ -269,32 +269,41 @@ def _check_port(effective: dict, text: str, places: list[conf.Place]) -> None:
     if not 0 <= int(port) <= 65535:
         raise ConfigRefused(
             f"{_line('net.port', text, places)}{port} is not a port; "
-            "a port is a number from 0 to 65535. "
-            "Nothing has changed: the server runs with its last good configuration."
+            f"a port is a number from 0 to 65535. {conf.UNCHANGED}"
         )
 
 
 def _reachable_from_outside(effective: dict, text: str, places: list[conf.Place]) -> bool:
-    """Whether ``net.bindIp`` would let the Internet in: all interfaces, or a public address.
+    """Whether ``net.bindIp`` would let the Internet in.
 
-    A private address (RFC 1918, RFC 4193) or a link-local one is beyond this machine, but not on
-    the Internet. The default is localhost (MongoDB manual, "Configuration File Options").
+    mongod can listen on the addresses of its machine and on no others. In a lab these are
+    loopback, and all addresses at once, which the relay plays. The default is localhost (MongoDB
+    manual, "Configuration File Options").
     """
     reachable = False
     for entry in conf.get(effective, "net.bindIp", "localhost").split(","):
         entry = entry.strip()
         if entry in _EVERYWHERE:
             reachable = True
-        elif entry != "localhost" and not entry.startswith("/"):
+        elif not entry.startswith("/"):  # the path of a Unix socket
             try:
-                address = ipaddress.ip_address(entry)
-            except ValueError:
+                loopback.addresses(entry)
+            except NotLoopback:
                 raise ConfigRefused(
-                    f"{_line('net.bindIp', text, places)}`{entry}` is not an IP address. "
-                    "The lab looks up no names: write an address, `localhost`, or 0.0.0.0 for all. "
-                    "Nothing has changed: the server runs with its last good configuration."
+                    f"{_line('net.bindIp', text, places)}`{entry}` is not an address of this "
+                    "lab's machine, so mongod could not listen on it. Write 127.0.0.1 for this "
+                    f"machine alone, or 0.0.0.0 for every address. {conf.UNCHANGED}"
                 ) from None
-            inner = address.is_loopback or address.is_link_local
-            private = any(address in network for network in _PRIVATE)
-            reachable = reachable or not (inner or private)
     return reachable
+
+
+def _without_effect(places: list[conf.Place]) -> list[str]:
+    """The settings in a text in whose place the lab puts its own."""
+    own = lab_settings(Path(), 0)
+    return [
+        ".".join(p.path)
+        for p in places
+        if p.value
+        and p.path != ("net", "bindIp")
+        and (conf.get(own, ".".join(p.path)) or p.path[:1] == ("processManagement",))
+    ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import ipywidgets
 import pandas as pd
-from IPython.display import display
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
@@ -100,25 +99,34 @@ class Explorer:
     def every_state(self) -> pd.DataFrame:
         """Try all eight states on the real server, and go back to the one before."""
         before, rows = self.state, []
-        for login, encryption, network in itertools.product((False, True), repeat=3):
-            attempts = self.set(State(login, not network, encryption))
+        for login, encryption, network in itertools.product(*[(False, True)] * 2, (True, False)):
+            attempts = self.set(State(login, network, encryption))
             allowed = {a.tried: a.allowed for a in attempts}
+            heard = _yes(allowed["listen to the application's traffic"])
             rows.append(
                 {
                     "login": "on" if login else "off",
                     "encryption": "on" if encryption else "off",
-                    "network": "this machine" if network else "everyone",
+                    "network": "everyone" if network else "this machine",
                     "stranger connects": _yes(allowed["connect"]),
                     "stranger reads": _yes(allowed["read one document"]),
                     "stranger writes": _yes(allowed["write"]),
-                    "listener reads": _yes(allowed["listen to the application's traffic"]),
+                    "listener reads": heard if network else "no traffic",
                 }
             )
         self.set(before)
         return pd.DataFrame(rows)
 
-    def _ipython_display_(self) -> None:
-        display(self.widget())
+    def _repr_mimebundle_(self, **_: object) -> dict:
+        bundle = self.widget()._repr_mimebundle_()
+        # Where there is no kernel, this is what is seen.
+        bundle["text/plain"] = self._as_text()
+        return bundle
+
+    def _as_text(self) -> str:
+        attempts = self.set(self.state)
+        rows = [f"  {a.tried}: {'OPEN' if a.allowed else 'closed'} ({a.answer})" for a in attempts]
+        return "\n".join([self.state.config(self.lab), "When a stranger tries to …", *rows])
 
     def widget(self) -> ipywidgets.VBox:
         """The switches and the answer, as one widget that can be worked by keyboard."""

@@ -43,7 +43,7 @@ def test_untouched_is_not_attempted(lab):
     [
         "net: {bindIp: 127.0.0.1}",
         "net:\n  bindIp: localhost",
-        "net:\n  bindIp: 127.0.0.1,10.1.2.3",  # a private network is not the Internet
+        "net:\n  bindIp: '127.0.0.1,::1'",
     ],
 )
 def test_the_reference_and_its_alternatives_are_right(lab, text):
@@ -63,7 +63,7 @@ def test_the_reference_and_its_alternatives_are_right(lab, text):
         ("security: {authorization: enabled}", "reads nothing now, but still connects"),
         (
             "net: {bindIp: 127.0.0.1}\nsecurity: {authorization: enabled}",
-            "The stranger is out, and so is the operator.",
+            "The stranger is out, and so is the operator",
         ),
     ],
 )

@@ -7,8 +7,12 @@ from leftopen.errors import ConfigRefused
 
 
 def test_scalars_stay_as_they_are_written():
-    settings, _ = config.parse("security: {authorization: on}\nnet:\n  port: 0177")
+    text = "security:\n  authorization: on\nnet:\n  port: 0177\n"
+    settings, _ = config.parse(text)
     assert settings == {"security": {"authorization": "on"}, "net": {"port": "0177"}}
+    assert config.dump(settings) == text
+    hard = {"a": {"b": "*", "c": "x: y", "d": " z "}}
+    assert config.parse(config.dump(hard))[0] == hard
 
 
 def test_empty_text_is_no_setting():
@@ -23,6 +27,8 @@ def test_empty_text_is_no_setting():
         ("a: b: c", "Line 1 (`a: b: c`)"),
         ("just words", "Line 1 (`just words`) is not a setting"),
         ("- net", "is not a setting"),
+        ("net:\nport: 1", "Line 1 (`net:`): `net` is a section"),
+        ("net:\n  port:", "Line 2 (`port:`) has no value"),
         (
             "net:\n  port: 1\nnet:\n  port: 2",
             "Line 3 (`net:`) says `net` again; it stands on line 1",

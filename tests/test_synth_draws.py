@@ -18,7 +18,12 @@ def test_the_generator_is_philox():
 
 
 def test_seed_stream_and_block_each_give_other_words():
-    asked = [(1, Stream.PLAN, 0), (2, Stream.PLAN, 0), (1, Stream.PAPERS, 0), (1, Stream.PLAN, 1)]
+    asked = [
+        (seed, stream, block)
+        for seed in (0, 1, 2**64 - 1)
+        for stream in Stream
+        for block in range(9)
+    ]
     drawn = [words(*each, 64).tolist() for each in asked]
     assert len({tuple(each) for each in drawn}) == len(asked)
     assert drawn[0] == words(*asked[0], 64).tolist()

@@ -102,12 +102,20 @@ def test_groups_are_invented_and_have_other_shares_than_the_reported_ones(people
 
 def test_the_group_tells_nothing_else(tables):
     people, positions = tables.people.to_pandas(), tables.positions.to_pandas()
-    faithful = people["_id"].isin(positions.loc[positions.place == "place of prayer", "person"])
-    share = faithful.groupby(people.group.astype(str)).mean()
-    assert len(share) == 3
-    # Five standard errors of a share in the smallest group.
-    error = np.sqrt(faithful.mean() * (1 - faithful.mean()) / people.group.value_counts().min())
-    assert share.max() - share.min() < 5 * error
+    prayed = positions.loc[positions.place == "place of prayer", "person"]
+    for told in (
+        people["_id"].isin(prayed),
+        people["_id"].isin(positions.person),
+        people.sex == "male",
+        people.employer == "none",
+        people.birthday.dt.year < 1973,
+        people.homeAddress.str[-4:].astype(int) < 10,
+    ):
+        share = told.groupby(people.group.astype(str)).mean()
+        assert len(share) == 3
+        # Five standard errors of a share in the smallest group.
+        error = np.sqrt(told.mean() * (1 - told.mean()) / people.group.value_counts().min())
+        assert share.max() - share.min() < 5 * error
 
 
 def test_the_card_agrees_with_the_person(people):

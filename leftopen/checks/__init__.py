@@ -34,7 +34,8 @@ class Exercise:
         """
         if number not in self._questions:
             there_are = ", ".join(map(str, self._questions))
-            raise LeftOpenError(f"There is no question {number!r} here. There is: {there_are}.")
+            named = number if isinstance(number, int) else f"of type {type(number).__name__}"
+            raise LeftOpenError(f"There is no question {named} here. There is: {there_are}.")
         try:
             return self._questions[number](*answer)
         except Exception as error:  # a verdict of its own, never a traceback of the checker

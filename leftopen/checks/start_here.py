@@ -41,7 +41,9 @@ def close_the_door(*answer: object) -> Verdict:
     if not operator.allowed:
         return Verdict(
             Kind.NOT_YET,
-            "The stranger is out, and so is the operator. Only the network was to change.",
+            "The stranger is out, and so is the operator, who has no login. Only the network was to "
+            "change. Take security.authorization out again with: "
+            "lab.configure('net: {bindIp: 127.0.0.1}', replace=True)",
             tried,
         )
     return Verdict(Kind.RIGHT, "The stranger is out, and the operator still works.", tried)

@@ -5,10 +5,13 @@ not Python's YAML reader.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import yaml
 
 from leftopen.errors import ConfigRefused
+
+UNCHANGED = "Nothing has changed: the server runs with its last good configuration."
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,20 @@ def parse(text: str) -> tuple[dict, list[Place]]:
         settings = yaml.load(text, yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigRefused(f"{quote(text, mark.line + 1)} is not YAML: {error.problem}.") from None
+        hint = "Look at its colon, and at the spaces at the beginning of the lines."
+        if "\\t" in str(error.problem):
+            hint = "Begin lines with spaces; YAML takes no tabs there."
+        raise ConfigRefused(
+            f"{quote(text, mark.line + 1)} is not YAML: {error.problem}. {hint} {UNCHANGED}"
+        ) from None
     except yaml.YAMLError as error:
-        raise ConfigRefused(f"The configuration is not YAML: {error}.") from None
+        raise ConfigRefused(f"The configuration is not YAML: {error}. {UNCHANGED}") from None
     if node is None:
         return {}, []
     if not isinstance(node, yaml.MappingNode):
         raise ConfigRefused(
-            f"{quote(text, 1)} is not a setting. A configuration is lines of `name: value`."
+            f"{quote(text, 1)} is not a setting. A configuration is lines of `name: value`. "
+            f"{UNCHANGED}"
         )
     return settings, _places(node, (), text)
 
@@ -70,11 +79,19 @@ def _places(node: yaml.MappingNode, above: tuple[str, ...], text: str) -> list[P
         if name in seen:
             raise ConfigRefused(
                 f"{quote(text, line)} says `{name}` again; it stands on line {seen[name]} "
-                "already. Put both parts under one."
+                f"already. Put both parts under one. {UNCHANGED}"
             )
         seen[name] = line
         path = (*above, name)
         scalar = value.value if isinstance(value, yaml.ScalarNode) else ""
+        if not above and isinstance(value, yaml.ScalarNode):
+            raise ConfigRefused(
+                f"{quote(text, line)}: `{name}` is a section, which holds settings. Each stands on "
+                "a line of its own below it, begins with two spaces, and has a space after its "
+                f"colon. {UNCHANGED}"
+            )
+        if isinstance(value, yaml.ScalarNode) and not scalar:
+            raise ConfigRefused(f"{quote(text, line)} has no value. {UNCHANGED}")
         found.append(Place(path, line, scalar))
         if isinstance(value, yaml.MappingNode):
             found += _places(value, path, text)
@@ -109,6 +126,17 @@ def blame(words: str, text: str, places: list[Place]) -> str:
         if hits:
             return quote(text, max(hits, key=lambda p: len(p.path)).line)
     return ""
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes every text without quotes where YAML allows it: `port: 80` and not `port: '80'`."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+
+def dump(settings: dict) -> str:
+    """Settings as YAML text, in their order."""
+    return yaml.dump(settings, Dumper=_Plain, sort_keys=False) if settings else ""
 
 
 def merge(below: dict, above: dict) -> dict:

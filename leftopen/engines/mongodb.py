@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from leftopen import loopback
-from leftopen.engines.config import delete, merge
+from leftopen.engines.config import delete, dump, merge
 from leftopen.engines.process import ServerProcess
 from leftopen.errors import EngineFailed, EngineMissing
 
@@ -138,7 +138,7 @@ def lab_settings(folder: Path, port: int) -> dict:
 
 
 # Settings that would take the server out of the lab's hands.
-_NEVER = (
+NEVER = (
     ("processManagement",),
     ("net", "bindIpAll"),
     ("net", "ipv6"),
@@ -172,11 +172,6 @@ def effective(mongod: Path, settings: dict, folder: Path) -> dict:
         raise EngineFailed(refusal(told.stdout + told.stderr))
     understood = yaml.load(told.stdout, yaml.BaseLoader) or {}
     return {k: v for k, v in understood.items() if k not in ("config", "outputConfig")}
-
-
-def dump(settings: dict) -> str:
-    """Settings as the YAML text of a mongod.conf."""
-    return yaml.safe_dump(settings, sort_keys=False) if settings else ""
 
 
 def refusal(printed: str) -> str:
@@ -280,7 +275,7 @@ class MongoServer:
 
     def _try_start(self, settings: dict) -> str | None:
         whole = merge(settings, lab_settings(self.folder, self.port))
-        for path in _NEVER:
+        for path in NEVER:
             delete(whole, path)
         config, output = self.folder / "mongod.conf", self.folder / "output.log"
         with _disk():

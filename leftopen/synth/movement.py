@@ -66,6 +66,8 @@ _MOMENTS = (
 )
 _SHARES, _MOMENT_STAYS, _MOMENT_PARTS = zip(*_MOMENTS, strict=True)
 _STAY_SEEN, _PART_SEEN = np.repeat(_MOMENT_STAYS, _SHARES), np.repeat(_MOMENT_PARTS, _SHARES)
+_LONGEST_WINDOW = np.where(_PART_SEEN == _ANYWHERE, DAY_MS, _EDGE)
+_AT_END = _PART_SEEN == _END
 
 # How often a person is seen: never, sometimes, often or very often, for each hundredth of a draw;
 # and from which weight, over how many more.
@@ -162,10 +164,9 @@ def _around(minute: int, spread: int, drawn: Words) -> Ints:
 def _sightings(start: Ints, end: Ints, person: Ints, drawn: Words) -> tuple[Ints, Ints]:
     """Return the stay and the time of day in ms of one sighting for each entry of `person`."""
     moment = below(drawn, 100)
-    stay, part = _STAY_SEEN[moment], _PART_SEEN[moment]
+    stay = _STAY_SEEN[moment]
     cell = stay * (len(start) // _STAYS) + person
     first = start[cell]
     length = end[cell] - first
-    window = np.where(part == _ANYWHERE, length, np.minimum(length, _EDGE))
-    offset = below(drawn, window, low=True)
-    return stay, first + np.where(part == _END, length - 1 - offset, offset)
+    offset = below(drawn, np.minimum(length, _LONGEST_WINDOW[moment]), low=True)
+    return stay, first + np.where(_AT_END[moment], length - 1 - offset, offset)

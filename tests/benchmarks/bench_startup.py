@@ -15,7 +15,7 @@ import psutil
 
 from leftopen import loopback, open_case
 from leftopen.engines import mongodb
-from leftopen.engines.config import merge
+from leftopen.engines.config import dump, merge
 from leftopen.engines.mongodb import MongoServer
 
 GOAL = 1.2
@@ -38,7 +38,7 @@ def bare(mongod: Path) -> float:
         (folder / "data").mkdir()
         port = loopback.free_port()
         config = folder / "mongod.conf"
-        config.write_text(mongodb.dump(merge({}, mongodb.lab_settings(folder, port))))
+        config.write_text(dump(merge({}, mongodb.lab_settings(folder, port))))
         process = subprocess.Popen([mongod, "--config", config], stdout=subprocess.DEVNULL)
         try:
             while not accepts(port):
