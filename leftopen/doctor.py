@@ -58,7 +58,7 @@ def report() -> list[Row]:
 
     Takes a second or two. Opens nothing but loopback, and changes nothing.
     """
-    return [python(), jupyterlab(), *engines(), memory(), temporary_folder(), leftovers()]
+    return [python(), jupyterlab(), *engines(), memory(), temporary_folder(), *leftovers()]
 
 
 def engines(start: bool = True) -> list[Row]:
@@ -140,7 +140,7 @@ def mongod(start: bool = True) -> Row:
     """MongoDB's server."""
     from leftopen.engines import mongodb
 
-    needed = "lesson 01"
+    needed = "lessons 00, 01"
     try:
         path = mongodb.find()
         detail = f"{mongodb.version(path)}, {_place(path)}"
@@ -268,15 +268,15 @@ def temporary_folder() -> Row:
     return Row("temporary folder", "low", detail, "every lesson", step, stops=free < LEAST_DISK)
 
 
-def leftovers() -> Row:
-    """Folders of labs that were killed together with their keeper."""
+def leftovers() -> list[Row]:
+    """Folders of labs that were killed together with their keeper, if there are any."""
     from leftopen.engines import process
 
     found = process.leftovers()
     if not found:
-        return Row("leftovers", "found", "none", "information")
+        return []
     detail = f"{len(found)} in {found[0].parent}"
-    return Row("leftovers", "found", detail, "information", "Nothing: the next lab removes them.")
+    return [Row("folders of killed labs", "found", detail, "information", "Nothing: the next lab removes them.")]
 
 
 def _place(path: Path) -> str:

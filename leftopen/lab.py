@@ -202,7 +202,10 @@ class Lab:
     def _must_be_open(self) -> None:
         if self._closed or not self._server.folder.is_dir():
             self.close()
-            raise EngineFailed(f"This lab is closed, and its files are gone. {self.way_back}")
+            raise EngineFailed(
+                f"This lab is closed, and its files are gone. {self.way_back} "
+                "Then run this cell again."
+            )
 
     @property
     def is_running(self) -> bool:
@@ -213,7 +216,7 @@ class Lab:
     def way_back(self) -> str:
         """The one call that gives a running server again, as a sentence."""
         if self._closed:
-            return f"lab = open_case({self.name!r}) opens a new one; then run this cell again."
+            return f"lab = open_case({self.name!r}) opens a new one."
         return "lab.restart() brings it back with the configuration that it had."
 
     def close(self) -> None:

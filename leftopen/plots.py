@@ -13,17 +13,15 @@ from matplotlib.figure import Figure
 _STYLE = Path(__file__).with_name("leftopen.mplstyle")
 
 
-class Shown:
-    """A figure as a notebook shows it: a picture with its alternative text.
+class Picture:
+    """A figure as a notebook shows it, with its alternative text.
 
+    The text is made from the data, so that it cannot say anything else than the figure does.
     JupyterLab drops the alternative text of a plain PNG output, so the picture goes out as HTML.
     """
 
     def __init__(self, fig: Figure, alt: str) -> None:
-        if len(alt.split()) < 8:
-            raise ValueError(
-                f"An alternative text says what the figure shows; this does not: {alt!r}"
-            )
+        self.fig = fig
         self.alt = alt
         buffer = io.BytesIO()
         with plt.style.context(_STYLE):  # the palette's colours are looked up when it is drawn
@@ -38,27 +36,13 @@ class Shown:
         return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{self._png}">'
 
 
-def show(fig: Figure, alt: str) -> Shown:
-    """Show a figure with its alternative text, as the last line of a cell.
-
-    Args:
-        fig: the figure; it is closed.
-        alt: what the figure shows, in one or two sentences.
-
-    Raises:
-        ValueError: the alternative text is too short to say anything.
-    """
-    return Shown(fig, alt)
-
-
 def _axes(title: str) -> tuple[Figure, Axes]:
-    with plt.style.context(_STYLE):
-        fig, ax = plt.subplots()
-        ax.set_title(title)
+    fig, ax = plt.subplots()
+    ax.set_title(title)
     return fig, ax
 
 
-def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> Figure:
+def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> Picture:
     """Draw one person's sightings on the map of the trackers, in order of time.
 
     Args:
@@ -66,10 +50,10 @@ def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> F
         sightings: columns ``at`` (time), ``place``, ``x`` and ``y``, one row a sighting.
         title: what the figure says, as a sentence.
     """
+    ordered = sightings.sort_values("at")
     with plt.style.context(_STYLE):
         fig, ax = _axes(title)
         ax.scatter(trackers.x / 1000, trackers.y / 1000, s=14, color="0.75")
-        ordered = sightings.sort_values("at")
         ax.plot(ordered.x / 1000, ordered.y / 1000, marker="o")
         middle = ordered[["x", "y"]].drop_duplicates().x.median()
         for (x, y, place), group in ordered.groupby(["x", "y", "place"], sort=False):
@@ -86,28 +70,31 @@ def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> F
             )
         ax.set(xlabel="east (km)", ylabel="north (km)", aspect="equal")
         ax.margins(0.4, 0.1)  # room for the labels
-    return fig
+    stops = ", ".join(f"{row.at:%H:%M} {row.place}" for row in ordered.itertuples())
+    alt = f"Map of the town with {len(trackers)} trackers in grey. A line joins the sightings of "
+    return Picture(fig, f"{alt}one person in order of time: {stops}.")
 
 
-def by_hour(times: pd.Series, title: str) -> Figure:
+def by_hour(times: pd.Series, title: str) -> Picture:
     """Draw how many positions fall into each hour of the day.
 
     Args:
         times: the time of each position.
         title: what the figure says, as a sentence.
     """
+    counts = times.dt.hour.value_counts().reindex(range(24), fill_value=0)
     with plt.style.context(_STYLE):
         fig, ax = _axes(title)
-        counts = times.dt.hour.value_counts().reindex(range(24), fill_value=0)
         ax.bar(counts.index, counts.to_numpy())
         ax.set(xlabel="hour of the day", ylabel="positions", xticks=range(0, 24, 3))
-    return fig
+    bars = ", ".join(f"{hour} h: {count:,}" for hour, count in counts.items())
+    return Picture(fig, f"Bar chart of positions in each hour of the day. {bars}.")
 
 
 def timeline(
     events: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp], span_label: str, title: str
-) -> Figure:
-    """Draw dated events on one line, and one span of time above it.
+) -> Picture:
+    """Draw dated events on one line, and one span of time on it.
 
     Args:
         events: columns ``date`` and ``label``, in order of time.
@@ -118,8 +105,8 @@ def timeline(
     with plt.style.context(_STYLE):
         fig, ax = _axes(title)
         ax.axhline(0, color="0.6", linewidth=1)
-        for i, event in enumerate(events.itertuples()):
-            height = (1, -1)[i % 2] * (0.5 + 0.45 * (i // 2 % 2))
+        for number, event in enumerate(events.itertuples()):
+            height = (0.5, -0.5)[number % 2]
             ax.plot([event.date, event.date], [0, height], color="0.75", linewidth=1)
             ax.plot(event.date, 0, marker="o", color="C0")
             ax.annotate(
@@ -138,7 +125,11 @@ def timeline(
             color="C1",
             weight="bold",
         )
-        ax.set(ylim=(-1.3, 1.3), yticks=[], xlabel="year")
+        ax.set(ylim=(-1, 1), yticks=[], xlabel="year")
         ax.spines["left"].set_visible(False)
-        ax.margins(x=0.08)
-    return fig
+        ax.margins(x=0.1)
+    told = "; ".join(
+        f"{event.date:%B %Y}: {event.label}".replace("\n", " ") for event in events.itertuples()
+    )
+    marked = f"{span_label}: {span[0]:%B %Y} to {span[1]:%B %Y}"
+    return Picture(fig, f"Timeline. {told}. Marked on it, {marked}.")

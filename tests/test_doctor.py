@@ -201,13 +201,13 @@ def test_the_memory_that_is_left(monkeypatch, free, state):
 @posix
 def test_leftovers_are_counted(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert doctor.leftovers().detail == "none"
+    assert doctor.leftovers() == []
     folder = tmp_path / f"{keeper.PREFIX}left"
     folder.mkdir()
     (folder / keeper.LOCK).touch()
     os.utime(folder / keeper.LOCK, (0, 0))
     assert process.leftovers() == [folder]
-    row = doctor.leftovers()
+    (row,) = doctor.leftovers()
     assert row.detail == f"1 in {tmp_path}"
     assert not row.stops
 

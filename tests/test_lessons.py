@@ -185,41 +185,44 @@ def test_a_day_is_drawn_in_order_of_time_at_the_places_of_its_cameras():
             "y": [3000, 0, 0],
         }
     )
-    fig = plots.day_on_map(trackers, day, "A day")
-    (ax,) = fig.axes
+    picture = plots.day_on_map(trackers, day, "A day")
+    (ax,) = picture.fig.axes
     assert [tuple(p) for p in ax.lines[0].get_xydata()] == [(0, 0), (2, 3), (0, 0)]
     assert {t.get_text() for t in ax.texts} == {"home street\n08:00, 18:00", "workplace\n12:00"}
     assert ax.get_xlabel() == "east (km)"
-    plt.close(fig)
+    assert "3 trackers" in picture.alt
+    assert "08:00 home street, 12:00 workplace, 18:00 home street." in picture.alt
 
 
 def test_hours_are_counted_and_empty_ones_shown():
     times = pd.Series(pd.to_datetime(["2019-02-12 07:10", "2019-02-12 07:50", "2019-02-12 23:00"]))
-    fig = plots.by_hour(times, "Hours")
-    heights = [bar.get_height() for bar in fig.axes[0].patches]
+    picture = plots.by_hour(times, "Hours")
+    heights = [bar.get_height() for bar in picture.fig.axes[0].patches]
     assert len(heights) == 24
     assert (heights[7], heights[23], heights[0]) == (2, 1, 0)
-    plt.close(fig)
+    assert "0 h: 0, " in picture.alt
+    assert "7 h: 2, " in picture.alt
 
 
 def test_the_timeline_draws_its_events_and_its_span():
-    events = pd.DataFrame({"date": pd.to_datetime(["2014-04", "2017-11"]), "label": ["a", "b"]})
+    events = pd.DataFrame({"date": pd.to_datetime(["2014-04", "2017-11"]), "label": ["a", "b\nc"]})
     span = (pd.Timestamp("2018-07-01"), pd.Timestamp("2019-02-13"))
-    fig = plots.timeline(events, span, "open", "When")
-    (ax,) = fig.axes
-    assert [t.get_text() for t in ax.texts] == ["a", "b", "open"]
-    drawn = [tuple(line.get_xdata()) for line in ax.lines]
-    assert span in drawn
-    plt.close(fig)
+    picture = plots.timeline(events, span, "open", "When")
+    (ax,) = picture.fig.axes
+    assert [t.get_text() for t in ax.texts] == ["a", "b\nc", "open"]
+    assert span in [tuple(line.get_xdata()) for line in ax.lines]
+    assert picture.alt == (
+        "Timeline. April 2014: a; November 2017: b c. Marked on it, open: July 2018 to "
+        "February 2019."
+    )
 
 
-def test_a_figure_without_a_text_for_it_is_refused():
-    fig = plt.figure()
-    with pytest.raises(ValueError, match="does not"):
-        plots.show(fig, "a plot")
-    shown = plots.show(fig, "Two bars, of which the left one is twice as high.")
-    assert 'alt="Two bars' in shown._repr_html_()
-    assert repr(shown).startswith("Figure: Two bars")
+def test_a_picture_goes_out_with_its_text():
+    times = pd.Series(pd.to_datetime(["2019-02-12 07:10"]))
+    picture = plots.by_hour(times, "Hours")
+    assert 'alt="Bar chart of positions' in picture._repr_html_()
+    assert repr(picture).startswith("Figure: Bar chart")
+    assert not plt.get_fignums()
 
 
 def test_the_palette_is_okabe_and_itos():

@@ -13,7 +13,7 @@ class Field:
         collection: where it stands.
         field: its name in the documents.
         type: its BSON type, as mongosh names it.
-        tier: T0 (belief, ethnic group, a face used for matching) to T4 (technical lists).
+        tier: how dangerous it is, as ``TIERS`` says.
         meaning: what it holds, in a line.
         sources: who names it for the real database: F (Forbes), AP, Z (ZDNet); empty where the
             field is ours, to hold the rest together.
@@ -50,6 +50,16 @@ FIELDS = (
     Field("trackers", "x", "int", "T4", "metres to the east, on the town's grid", "AP, Z"),
     Field("trackers", "y", "int", "T4", "metres to the north, on the town's grid", "AP, Z"),
 )
+
+
+TIERS = {
+    "T0": "belief, ethnic group, a face used for matching: reason enough to persecute somebody",
+    "T1": "names one person for certain, or follows them: identity number, address, positions",
+    "T2": "names a person together with other fields: name, birthday, employer",
+    "T3": "says little alone, and helps to tell people apart: sex, dates of a card",
+    "T4": "technical: where the cameras are",
+}
+"""What each tier holds (the course's own scale; T0 and T1 follow GDPR Art. 9 and PIPL Art. 28)."""
 
 
 def table() -> pd.DataFrame:

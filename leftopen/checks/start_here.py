@@ -41,8 +41,8 @@ def close_the_door(*answer: object) -> Verdict:
     if not operator.allowed:
         return Verdict(
             Kind.NOT_YET,
-            "The stranger is out, and so is the operator, who has no login. Only the network was to "
-            "change. Take security.authorization out again with: "
+            "The stranger is out, and so is the operator, who has no login. Only the network was "
+            "to change. Take security.authorization out again with: "
             "lab.configure('net: {bindIp: 127.0.0.1}', replace=True)",
             tried,
         )
