@@ -120,6 +120,22 @@ def test_jupyterlab_asks_for_nothing_on_its_own(page, jupyter):
     assert page.locator(".Toastify__toast").all_inner_texts() == []
 
 
+def test_a_terminal_finds_the_command(page, jupyter, tmp_path):
+    """A login shell in the terminal would set PATH anew, and lose the course's own."""
+    page.goto(jupyter.format("00_start_here.ipynb"))
+    page.locator(".jp-Notebook").wait_for()
+    page.evaluate("() => window.jupyterapp.commands.execute('terminal:create-new')")
+    page.locator(".jp-Terminal .xterm-screen").wait_for()
+    page.locator(".jp-Terminal").click()
+    page.keyboard.type(f"leftopen --help > {tmp_path}/help; echo $? > {tmp_path}/code")
+    page.keyboard.press("Enter")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "code").exists() and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert "leftopen" in (tmp_path / "help").read_text()
+
+
 def test_an_error_would_be_seen(page, jupyter):
     run_all(page, jupyter.format("00_start_here.ipynb"))
     page.evaluate(
