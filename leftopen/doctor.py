@@ -276,7 +276,8 @@ def leftovers() -> list[Row]:
     if not found:
         return []
     detail = f"{len(found)} in {found[0].parent}"
-    return [Row("folders of killed labs", "found", detail, "information", "Nothing: the next lab removes them.")]
+    step = "Nothing: the next lab removes them."
+    return [Row("folders of killed labs", "found", detail, "information", step)]
 
 
 def _place(path: Path) -> str:
