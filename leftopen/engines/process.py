@@ -7,7 +7,7 @@ server, and when the kernel ends, in whatever way, it kills the server and remov
 import contextlib
 import json
 import os
-import select
+import selectors
 import shutil
 import subprocess
 import sys
@@ -83,14 +83,17 @@ class ServerProcess:
     def _read_line(self) -> bytes:
         deadline = time.monotonic() + KEEPER_REPLY_SECONDS
         out = self._keeper.stdout.fileno()
-        while b"\n" not in self._unread:
-            left = deadline - time.monotonic()
-            if os.name == "posix" and not select.select([out], [], [], max(left, 0))[0]:
-                raise OSError("the keeper does not answer")
-            chunk = os.read(out, 65536)
-            if not chunk:
-                raise OSError("the keeper has ended")
-            self._unread += chunk
+        with selectors.DefaultSelector() as replies:
+            if os.name == "posix":  # Windows waits for sockets alone, not for pipes
+                replies.register(out, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                left = max(deadline - time.monotonic(), 0)
+                if os.name == "posix" and not replies.select(left):
+                    raise OSError("the keeper does not answer")
+                chunk = os.read(out, 65536)
+                if not chunk:
+                    raise OSError("the keeper has ended")
+                self._unread += chunk
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
