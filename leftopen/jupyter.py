@@ -1,6 +1,7 @@
 """JupyterLab for the course: on loopback, at the first notebook, reaching for no network."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def arguments(extra: list[str], root: Path = ROOT) -> list[str]:
     if os.name == "posix":
         # Not a login shell, which would set PATH anew: `leftopen` is to be found in a terminal.
         shell = os.environ.get("SHELL") or "/bin/sh"
-        own["--ServerApp.terminado_settings"] = f"{{'shell_command': [{shell!r}]}}"
+        own["--ServerApp.terminado_settings"] = f"shell_command={shlex.quote(shell)}"
     if (root / FIRST).exists():
         own["--LabApp.default_url"] = f"/lab/tree/{FIRST}"
     if _can_use_ipc():
