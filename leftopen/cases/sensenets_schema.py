@@ -45,21 +45,21 @@ FIELDS = (
     Field("positions", "at", "date", "T1", "when", "F, AP, Z"),
     Field("positions", "place", "string", "T0", "kind of place; some tell a belief", "AP, Z"),
     Field("trackers", "_id", "int", "T4", "number of the camera", ""),
-    Field("trackers", "name", "string", "T4", "name of the camera", "AP, Z"),
-    Field("trackers", "kind", "string", "T4", "kind of place that it watches", "AP, Z"),
+    Field("trackers", "name", "string", "T4", "name of the camera", ""),
+    Field("trackers", "kind", "string", "T4", "kind of place that it watches", ""),
     Field("trackers", "x", "int", "T4", "metres to the east, on the town's grid", "AP, Z"),
     Field("trackers", "y", "int", "T4", "metres to the north, on the town's grid", "AP, Z"),
 )
 
 
 TIERS = {
-    "T0": "belief, ethnic group, a face used for matching: reason enough to persecute somebody",
+    "T0": "belief, ethnic group, a face used for matching: people can be persecuted because of it",
     "T1": "names one person for certain, or follows them: identity number, address, positions",
     "T2": "names a person together with other fields: name, birthday, employer",
     "T3": "says little alone, and helps to tell people apart: sex, dates of a card",
     "T4": "technical: where the cameras are",
 }
-"""What each tier holds (the course's own scale; T0 and T1 follow GDPR Art. 9 and PIPL Art. 28)."""
+"""What each tier holds (the course's own scale; T0 follows GDPR Art. 9 and PIPL Art. 28)."""
 
 
 def table() -> pd.DataFrame:

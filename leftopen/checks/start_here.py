@@ -28,7 +28,7 @@ def close_the_door(*answer: object) -> Verdict:
     if outside["read one document"].allowed:
         return Verdict(
             Kind.NOT_ATTEMPTED if lab.is_as_found else Kind.NOT_YET,
-            "The stranger still reads. net.bindIp says who may connect.",
+            "The stranger still reads. net.bindIp says on which addresses the server listens.",
             tried,
         )
     if outside["connect"].allowed:

@@ -95,7 +95,7 @@ def version(path: Path) -> str:
 ADDED_WHY = """\
 # Added by the lab:
 # net: a free port, and loopback alone, whatever bindIp says; what bindIp says decides about the
-#   relay instead. No compressor: before 6.0.27 a zlib message of a false length makes mongod
+#   relay instead. No compressor: in 6.0 before 6.0.27 a zlib message of a false length makes mongod
 #   answer with bytes of its own memory, before any login (CVE-2025-14847).
 # storage: a private folder; the least cache that mongod takes (0.25 GB); and a journal of 2 MB,
 #   where mongod would set 300 MB of disk aside at start.
