@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nbformat
 import prose_rules
 import pytest
 import socket_watch
+from playwright._impl._driver import compute_driver_executable
 
 from leftopen import doctor
 from leftopen.engines import mongodb
@@ -31,10 +33,21 @@ def find_chromium() -> str:
     raise EngineMissing("Chromium is not installed. Bring it with: sudo apt-get install chromium")
 
 
+def _chromium() -> None:
+    find_chromium()
+    node, _ = compute_driver_executable()
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=60)
+    if told.returncode:
+        raise EngineMissing(
+            f"Playwright's driver does not run: {told.stderr.strip()}. "
+            "Bring what it lacks, on Debian and Ubuntu with: sudo apt-get install libatomic1"
+        )
+
+
 ENGINES: dict[str, Callable[[], object]] = {
     "mongodb": _mongodb,
     "postgres": doctor.find_postgres,
-    "chromium": find_chromium,
+    "chromium": _chromium,
 }
 
 
