@@ -1,5 +1,6 @@
 """Widgets of the lessons, each with a text twin that shows the same on paper."""
 
+import contextlib
 import html
 import itertools
 import secrets
@@ -11,8 +12,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from leftopen import stranger
-from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
+
+_ACCOUNT = "explorer_app"
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class Explorer:
     widget; :meth:`every_state` is its text twin.
 
     Args:
-        lab: an open SenseNets lab, in which an account for an application is made.
+        lab: a SenseNets lab; it is put back as it was found, and gets an account for an
+            application. Other accounts stay.
 
     Raises:
-        LeftOpenError: the lab is locked already, so that no account can be made.
+        EngineFailed: the lab was closed.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -66,16 +69,11 @@ class Explorer:
         self.state = State()
         self._password = secrets.token_urlsafe(16)
         lab.configure(self.state.config(lab), replace=True)
-        try:
-            with MongoClient(lab.inside.uri) as client:
-                client.admin.command("dropAllUsersFromDatabase")
-                roles = [{"role": "read", "db": "sensenets"}]
-                client.admin.command("createUser", "app", pwd=self._password, roles=roles)
-        except OperationFailure as error:
-            raise LeftOpenError(
-                "The explorer needs a lab without a login, to make its account in it. "
-                "Run lab = open_case('sensenets') first."
-            ) from error
+        with MongoClient(lab.inside.uri) as client:
+            with contextlib.suppress(OperationFailure):  # there is none, the first time
+                client.admin.command("dropUser", _ACCOUNT)
+            roles = [{"role": "read", "db": "sensenets"}]
+            client.admin.command("createUser", _ACCOUNT, pwd=self._password, roles=roles)
 
     def set(self, state: State) -> list[stranger.Attempt]:
         """Put the server into a state, and try everything as a stranger and as a listener."""
@@ -89,7 +87,7 @@ class Explorer:
             return stranger.Attempt(tried, "nothing passes outside this machine", False)
         options: dict[str, object] = {}
         if self.state.login:
-            options |= {"username": "app", "password": self._password}
+            options |= {"username": _ACCOUNT, "password": self._password}
         if self.state.encryption:
             options |= {"tls": True, "tlsCAFile": str(self.lab.certificates.ca)}
         heard = stranger.overhear(self.lab.outside, self.lab.outside.uri, options)

@@ -101,6 +101,20 @@ def test_the_widget_shows_the_state_and_an_error_is_shown_in_it(lab):
 
 
 @pytest.mark.needs("mongodb")
+def test_the_explorer_opens_twice_and_leaves_other_accounts_alone(lab):
+    lab.configure(OPEN, replace=True)
+    with MongoClient(lab.inside.uri) as client:
+        client.admin.command("createUser", "mine", pwd="a-password-of-mine", roles=["root"])
+    Explorer(lab)
+    Explorer(lab).set(State(login=True))
+    login = {"username": "mine", "password": "a-password-of-mine"}
+    with MongoClient(lab.inside.uri, **login) as client:
+        found = {user["user"] for user in client.admin.command("usersInfo")["users"]}
+    assert found == {"mine", "explorer_app"}
+    lab.configure(OPEN, replace=True)
+
+
+@pytest.mark.needs("mongodb")
 def test_the_explorer_of_a_closed_lab_says_so():
     lab = Lab("t", OPEN, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "Person-1"}))
     explorer = Explorer(lab)
