@@ -52,7 +52,8 @@ class Lab:
     Args:
         name: the name of the case.
         as_found: the configuration in which the case was found, as the text of a mongod.conf.
-        load: a function that puts the records into the server, given a client.
+        load: a function that puts the records and the accounts into the server, given a client.
+            It runs before ``security`` holds, so that it needs no login.
 
     Raises:
         EngineMissing: there is no mongod on this machine.
@@ -66,14 +67,17 @@ class Lab:
         self._closed = False
         self._pki: Pki | None = None
         self._outside: Internet | None = None
-        self._server = MongoServer(self._settings)
+        unlocked = {k: v for k, v in self._settings.items() if k != "security"}
+        self._server = MongoServer(unlocked)
         try:
             self.version = version(self._server.mongod)
             self._effective = self._server.effective(self._settings)
             self._load(load)
+            if unlocked != self._settings:
+                self._restart_with(self._effective)
+            _reachable_from_outside(self._effective, as_found, places)
             self._outside = Internet(self._server.port)
-            if _reachable_from_outside(self._effective, as_found, places):
-                self._outside.open()
+            self._turn_relay()
         except BaseException:
             self.close()
             raise
@@ -111,7 +115,7 @@ class Lab:
 
     @property
     def config(self) -> str:
-        """The configuration in force, as the text of a mongod.conf, without the lab's part."""
+        """The server's configuration file, as the text of a mongod.conf, without the lab's part."""
         return dump(self._settings)
 
     @property
@@ -141,13 +145,15 @@ class Lab:
             self._pki = make_pki(self._server.folder / "pki")
         return self._pki
 
-    def configure(self, text: str, replace: bool = False) -> None:
+    def configure(self, text: str, replace: bool = False, restart: bool = True) -> None:
         """Write settings into the server's configuration file and restart it for real.
 
         Args:
             text: settings in the form of a mongod.conf (YAML). Settings that are not named stay
                 as they are. Where the lab keeps its own, as for the port, it prints so.
             replace: put the text in place of the whole file instead.
+            restart: whether to restart the server. mongod reads its file only when it starts, so
+                without a restart the file has changed and the server has not.
 
         Raises:
             ConfigRefused: the text, or the server, does not allow it; the message says which line
@@ -166,16 +172,13 @@ class Lab:
         except EngineFailed as error:
             raise _refused(str(error), text, places) from None
         _check_port(effective, text, places)
-        is_open = _reachable_from_outside(effective, text, places)
-        try:
-            self._restart_with(effective)
-        except EngineFailed as error:
-            raise _refused(str(error), text, places) from None
-        self._settings, self._effective = settings, effective
-        if is_open:
-            self._outside.open()
-        else:
-            self._outside.shut()
+        _reachable_from_outside(effective, text, places)
+        if restart:
+            try:
+                self._restart_with(effective)
+            except EngineFailed as error:
+                raise _refused(str(error), text, places) from None
+        self._settings = settings
         if unused := _without_effect(places):
             print(f"The lab keeps its own {', '.join(unused)}: what you wrote has no effect here.")
 
@@ -183,21 +186,30 @@ class Lab:
         try:
             self._server.stop()
             self._server.start(effective)
+            self._effective = effective
         except BaseException:  # an interrupt too must leave a server that runs
             self._server.stop()
             self._server.start(self._effective)
             raise
         finally:
-            self._outside.target_port = self._server.port
+            if self._outside is not None:
+                self._outside.target_port = self._server.port
+                self._turn_relay()
+
+    def _turn_relay(self) -> None:
+        if _reachable_from_outside(self._effective, "", []):
+            self._outside.open()
+        else:
+            self._outside.shut()
 
     def restart(self) -> None:
-        """Start the server again with the configuration that it had; its data are kept.
+        """Start the server again with what its configuration file says; its data are kept.
 
         Raises:
             EngineFailed: it does not start, or its folder is gone: then open the case again.
         """
         self._must_be_open()
-        self._restart_with(self._effective)
+        self._restart_with(self._server.effective(self._settings))
 
     def _must_be_open(self) -> None:
         if self._closed or not self._server.folder.is_dir():
@@ -217,7 +229,7 @@ class Lab:
         """The one call that gives a running server again, as a sentence."""
         if self._closed:
             return f"lab = open_case({self.name!r}) opens a new one."
-        return "lab.restart() brings it back with the configuration that it had."
+        return "lab.restart() brings it back, with its data and its configuration."
 
     def close(self) -> None:
         """Stop the server and remove all that it left on this machine. Safe to call twice."""

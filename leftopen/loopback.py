@@ -6,6 +6,7 @@ IPv6 address (RFC 4291 section 2.5.5.2) is judged by the IPv4 address inside it,
 """
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import math
@@ -85,13 +86,17 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
     raise first_error
 
 
-async def connect_async(host: str, port: int, timeout: float) -> socket.socket:
+async def connect_async(
+    host: str, port: int, timeout: float, source: str | None = None
+) -> socket.socket:
     """Open a TCP connection to a port of this machine from within an event loop.
 
     Args:
         host: as for `addresses`; the first address is used.
         port: 1 to 65535.
         timeout: seconds to wait.
+        source: the loopback address from which to come, of the same family as the host's; the
+            system chooses it by itself when it is left out, or when it has no such address.
 
     Returns:
         A non-blocking socket.
@@ -107,6 +112,10 @@ async def connect_async(host: str, port: int, timeout: float) -> socket.socket:
     sock = socket.socket(_family(address), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        if source is not None:
+            # Linux and Windows have all of 127.0.0.0/8; macOS has 127.0.0.1 alone.
+            with contextlib.suppress(OSError):
+                sock.bind((addresses(source)[0], 0))
         async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
         _refuse_itself(sock)

@@ -7,8 +7,10 @@ as far as the lesson goes; while it is shut, the port refuses connections, as a 
 which nothing listens. This module has the door only; the lab decides, from the server's
 configuration, whether it is open.
 
-One difference to the real thing: the server sees every relayed client come from 127.0.0.1, so a
-rule on the client's address cannot tell outside from inside.
+Relayed clients come to the server from `STRANGERS`, another loopback address than the operator's
+127.0.0.1, so that its log and its rules on client addresses can tell outside from inside. One
+difference to the real thing remains: to the server every client is on its own machine, as behind a
+proxy that runs beside it.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from contextlib import contextmanager, suppress
 from leftopen import loopback
 from leftopen.errors import EngineFailed, LeftOpenError
 
+STRANGERS = "127.0.0.2"  # where relayed clients come from, wherever the system has that address
 CHUNK = 64 * 1024  # bytes held for each direction of a connection; then the sender waits
 CONNECT_SECONDS = 5.0  # how long the server may take to accept a connection
 STOP_SECONDS = 30.0  # how long shut() waits for the relay thread
@@ -361,7 +364,7 @@ class _Relay:
         try:
             client.setblocking(False)
             port = self._outside.target_port
-            server = await loopback.connect_async(loopback.HERE, port, CONNECT_SECONDS)
+            server = await loopback.connect_async(loopback.HERE, port, CONNECT_SECONDS, STRANGERS)
             ends, cut = [client, server], True
             self._moved += 1
             self._sockets.add(server)

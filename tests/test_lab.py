@@ -330,3 +330,60 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
         assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_without_a_restart_the_file_has_changed_and_the_server_has_not(lab):
+    lab.configure("security: {authorization: enabled}", restart=False)
+    assert "authorization: enabled" in lab.config
+    with MongoClient(lab.inside.uri) as client:
+        client.sensenets.people.find_one()
+        told = client.admin.command("getCmdLineOpts")["parsed"]
+    assert "security" not in told
+    lab.restart()
+    with MongoClient(lab.inside.uri) as client, pytest.raises(OperationFailure):
+        client.sensenets.people.find_one()
+
+
+def test_without_a_restart_the_relay_stays_as_it_is_until_there_is_one(lab):
+    lab.configure("net: {bindIp: 127.0.0.1}", restart=False)
+    assert lab.outside.is_open
+    lab.restart()
+    assert not lab.outside.is_open
+
+
+def test_a_refused_configuration_is_refused_without_a_restart_too(lab):
+    with pytest.raises(ConfigRefused):
+        lab.configure("security: {authorization: perhaps}", restart=False)
+    assert lab.is_as_found
+
+
+def test_a_case_that_was_found_with_a_login_gets_its_records_before_it():
+    def load(client):
+        client.t.c.insert_one({"_id": 1})
+        client.admin.command("createUser", "boss", pwd="a b", roles=["root"])
+
+    lab = Lab("t", "net: {bindIp: 0.0.0.0}\nsecurity: {authorization: enabled}", load)
+    try:
+        with MongoClient(lab.outside.uri) as client, pytest.raises(OperationFailure):
+            client.t.c.find_one()
+        with MongoClient(lab.outside.uri, username="boss", password="a b") as client:
+            assert client.t.c.find_one() == {"_id": 1}
+        assert lab.is_as_found
+    finally:
+        lab.close()
+
+
+def caller(uri):
+    with MongoClient(uri) as client:
+        return client.admin.command("whatsmyuri")["you"].split(":")[0]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.2")
+def test_the_server_can_tell_outside_from_inside(lab):
+    assert caller(lab.inside.uri) == "127.0.0.1"
+    assert caller(lab.outside.uri) == "127.0.0.2"
+
+
+def test_where_the_system_lacks_the_strangers_address_the_relay_still_works(lab, monkeypatch):
+    monkeypatch.setattr("leftopen.outside.STRANGERS", "::1")  # no IPv4 socket can have it
+    assert caller(lab.outside.uri) == "127.0.0.1"
