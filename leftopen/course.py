@@ -1,17 +1,41 @@
-"""The course manifest, ``exercises/course.toml``: read, checked, and nothing guessed."""
+"""The course manifest, ``exercises/course.toml``, and the questions of each exercise beside it."""
 
 import re
-import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args, get_origin
 
-from leftopen.errors import DataError
+from leftopen.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "exercises" / "course.toml"
 STATUSES = ("ready", "planned")
 ENGINES = ("none", "MongoDB", "OpenSearch", "PostgreSQL", "all three")
+MOST_HINTS = 3
+LEAST_NEAR_MISSES = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the course says about one question; what it tries is in ``leftopen/checks/``.
+
+    Attributes:
+        number: from 1.
+        title: a few words, for the progress board.
+        points: what it counts.
+        hints: one to three, from a nudge to nearly there.
+        reason: why it matters, told after success.
+        alternatives: names of other right answers.
+        near_misses: for each misconception its own sentence; ``{words}`` in braces are filled
+            with what the check has measured.
+    """
+
+    number: int
+    title: str
+    points: int
+    hints: tuple[str, ...]
+    reason: str
+    alternatives: tuple[str, ...]
+    near_misses: dict[str, str] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -26,6 +50,7 @@ class Lesson:
     status: str
     objectives: tuple[str, ...] = ()
     prerequisites: tuple[int, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -33,9 +58,19 @@ class Lesson:
         return self.status == "ready"
 
     @property
+    def name(self) -> str:
+        """The name of its notebooks without their ending, as 01_topic."""
+        return f"{self.number:02}_{self.slug}"
+
+    @property
     def notebook(self) -> str:
         """The path of the notebook from the project's root, as in notebooks/01_topic.ipynb."""
-        return f"notebooks/{self.number:02}_{self.slug}.ipynb"
+        return f"notebooks/{self.name}.ipynb"
+
+    @property
+    def exercise(self) -> str:
+        """The path of the exercise from the project's root."""
+        return f"exercises/{self.name}.ipynb"
 
 
 @dataclass(frozen=True)
@@ -47,109 +82,92 @@ class Course:
 
 
 def load(path: Path = MANIFEST) -> Course:
-    """Read a manifest and check every line of it.
+    """Read a manifest, with the questions of each exercise, and check every line of it.
 
     Args:
-        path: a TOML file (TOML 1.0.0).
+        path: a TOML file (TOML 1.0.0). The questions of lesson 07 are in a file beside it that
+            has the lesson's name, as 07_topic.toml; a lesson without one has no exercise.
 
     Raises:
         DataError: it cannot be read, or something in it is wrong; the message names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist. The manifest comes with the course: run this from a clone."
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {error}.") from error
-    return _Reader(path.name, text).course(table)
+    manifest = Manifest(path, "lesson")
+    manifest.check_keys({"title": str, "lesson": list}, ("title", "lesson"))
+    lessons: list[Lesson] = []
+    for index, lesson in enumerate(manifest.entries(Lesson)):
+        _check_lesson(manifest, lesson, lessons, index)
+        beside = path.with_name(f"{lesson.name}.toml")
+        if beside.exists():
+            lesson = replace(lesson, questions=load_questions(beside))
+        lessons.append(lesson)
+    return Course(manifest.table["title"], tuple(lessons))
 
 
-class _Reader:
-    """tomllib keeps no line numbers, so they are found again in the text."""
+def load_questions(path: Path) -> tuple[Question, ...]:
+    """Read and check the questions of one exercise.
 
-    def __init__(self, name: str, text: str) -> None:
-        self.name = name
-        self.lines = text.splitlines()
-        self.starts = [
-            n for n, line in enumerate(self.lines, 1) if re.match(r"\s*\[\[\s*lesson\s*\]\]", line)
-        ]
+    Raises:
+        DataError: as for :func:`load`.
+    """
+    manifest = Manifest(path, "question")
+    manifest.check_keys({"question": list}, ("question",))
+    questions = manifest.entries(Question)
+    told: dict[str, str] = {}
+    for index, question in enumerate(questions):
+        _check_question(manifest, question, index)
+        for name, sentence in question.near_misses.items():
+            if sentence in told:
+                manifest.fail(f"`{name}` has the sentence of `{told[sentence]}`.", name, index)
+            told[sentence] = name
+    return tuple(questions)
 
-    def course(self, table: dict) -> Course:
-        self.check_keys(table, {"title": str, "lesson": list}, ("title", "lesson"), None, "")
-        lessons: list[Lesson] = []
-        for index, entry in enumerate(table["lesson"]):
-            self.check_type(entry, dict, "lesson", index)
-            lesson = self.lesson(entry, index)
-            self.check_values(lesson, lessons, index)
-            lessons.append(lesson)
-        return Course(table["title"], tuple(lessons))
 
-    def lesson(self, entry: dict, index: int) -> Lesson:
-        types = {field.name: field.type for field in fields(Lesson)}
-        needed = [field.name for field in fields(Lesson) if field.default is MISSING]
-        self.check_keys(entry, types, needed, index, " in this lesson")
-        return Lesson(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+def _check_lesson(manifest: Manifest, lesson: Lesson, earlier: list[Lesson], index: int) -> None:
+    def fail(why: str, key: str) -> None:
+        manifest.fail(why, key, index)
 
-    def check_keys(self, table: dict, types: dict, needed, index, where: str) -> None:
-        for key in table:
-            if key not in types:
-                known = ", ".join(types)
-                self.fail(f"the key `{key}` is not known{where}. Known keys: {known}.", key, index)
-        for key in needed:
-            if key not in table:
-                self.fail(f"the key `{key}` is missing{where}. Add it.", None, index)
-        for key, value in table.items():
-            self.check_type(value, types[key], key, index)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", lesson.slug):
+        fail(f"the slug {lesson.slug!r} may hold a-z, 0-9 and _ alone.", "slug")
+    if lesson.status not in STATUSES:
+        fail(f"the status {lesson.status!r} must be one of: {', '.join(STATUSES)}.", "status")
+    if lesson.engine not in ENGINES:
+        fail(f"the engine {lesson.engine!r} must be one of: {', '.join(ENGINES)}.", "engine")
+    if not 0 < lesson.minutes <= 600:
+        fail(f"{lesson.minutes} minutes is no length of a lesson. Give 1 to 600.", "minutes")
+    if earlier and lesson.number <= earlier[-1].number:
+        fail(
+            f"lesson {lesson.number} stands after lesson {earlier[-1].number}. Each number is "
+            "used once, in rising order.",
+            "number",
+        )
+    if lesson.slug in (other.slug for other in earlier):
+        fail(f"the slug {lesson.slug!r} is used by an earlier lesson.", "slug")
+    for number in lesson.prerequisites:
+        if number not in (other.number for other in earlier):
+            fail(f"the prerequisite {number} is no lesson before this one.", "prerequisites")
+    if lesson.is_ready and not lesson.objectives:
+        fail("a lesson that is ready states its objectives.", "objectives")
+    if lesson.questions:
+        fail(f"questions stand in {lesson.name}.toml, beside this file.", "questions")
 
-    def check_type(self, value: object, expected: type, key: str, index: int | None) -> None:
-        of = get_args(expected)
-        outer = list if get_origin(expected) is tuple else expected
-        # bool is an int to Python, and is no number to a reader of the manifest.
-        right = isinstance(value, outer) and not isinstance(value, bool)
-        if right and of:
-            right = all(isinstance(item, of[0]) and not isinstance(item, bool) for item in value)
-        if not right:
-            wanted = f"a list of {of[0].__name__}" if of else outer.__name__
-            self.fail(f"`{key}` must be {wanted}, but it is {value!r}.", key, index)
 
-    def check_values(self, lesson: Lesson, earlier: list[Lesson], index: int) -> None:
-        def fail(why: str, key: str) -> None:
-            self.fail(why, key, index)
+def _check_question(manifest: Manifest, question: Question, index: int) -> None:
+    def fail(why: str, key: str) -> None:
+        manifest.fail(why, key, index)
 
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", lesson.slug):
-            fail(f"the slug {lesson.slug!r} may hold a-z, 0-9 and _ alone.", "slug")
-        if lesson.status not in STATUSES:
-            fail(f"the status {lesson.status!r} must be one of: {', '.join(STATUSES)}.", "status")
-        if lesson.engine not in ENGINES:
-            fail(f"the engine {lesson.engine!r} must be one of: {', '.join(ENGINES)}.", "engine")
-        if not 0 < lesson.minutes <= 600:
-            fail(f"{lesson.minutes} minutes is no length of a lesson. Give 1 to 600.", "minutes")
-        if earlier and lesson.number <= earlier[-1].number:
-            fail(
-                f"lesson {lesson.number} stands after lesson {earlier[-1].number}. Each number is "
-                "used once, in rising order.",
-                "number",
-            )
-        if lesson.slug in (other.slug for other in earlier):
-            fail(f"the slug {lesson.slug!r} is used by an earlier lesson.", "slug")
-        for number in lesson.prerequisites:
-            if number not in (other.number for other in earlier):
-                fail(f"the prerequisite {number} is no lesson before this one.", "prerequisites")
-        if lesson.is_ready and not lesson.objectives:
-            fail("a lesson that is ready states its objectives.", "objectives")
-
-    def fail(self, why: str, key: str | None, index: int | None) -> None:
-        raise DataError(f"{self.name}, line {self.line(key, index)}: {why}")
-
-    def line(self, key: str | None, index: int | None) -> int:
-        """The line of a key in the lesson of that index, or else where that lesson begins."""
-        first = self.starts[index] if index is not None and index < len(self.starts) else 1
-        later = [start for start in self.starts if start > first]
-        last = later[0] - 1 if later else len(self.lines)
-        for number in range(first, last + 1):
-            if key and re.match(rf"\s*(\[\[?\s*)?{re.escape(key)}\b", self.lines[number - 1]):
-                return number
-        return first
+    if question.number != index + 1:
+        fail(f"question {question.number} stands in place {index + 1}.", "number")
+    if not 1 <= question.points <= 10:
+        fail(f"{question.points} points is not usable. Give 1 to 10.", "points")
+    if not 1 <= len(question.hints) <= MOST_HINTS or not all(map(str.strip, question.hints)):
+        fail(f"a question has one to {MOST_HINTS} hints, none of them empty.", "hints")
+    if not question.alternatives:
+        fail("a question has an alternative: another right answer.", "alternatives")
+    if len(question.near_misses) < LEAST_NEAR_MISSES:
+        fail(f"a question has at least {LEAST_NEAR_MISSES} near misses.", "near_misses")
+    for key in ("title", "reason"):
+        if not getattr(question, key).strip():
+            fail(f"`{key}` is empty.", key)
+    for name, sentence in question.near_misses.items():
+        if not sentence.strip():
+            fail(f"the near miss `{name}` has no sentence.", name)

@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
@@ -29,11 +30,22 @@ def _uri(port: int, options: str = "") -> str:
     )
 
 
+def _with_account(uri: str, account: str, password: str, source: str) -> str:
+    """A connection string with an account in it, percent-encoded (RFC 3986, section 2.1)."""
+    login = f"{quote_plus(account)}:{quote_plus(password)}@"
+    return f"{uri.replace('mongodb://', f'mongodb://{login}', 1)}&authSource={quote_plus(source)}"
+
+
 @dataclass(frozen=True)
 class Inside:
     """The operator's side: the address of the server itself, as the driver wants it."""
 
+    port: int
     uri: str
+
+    def uri_as(self, account: str, password: str, source: str = "admin") -> str:
+        """The address with an account in it; ``source`` is the database in which it was made."""
+        return _with_account(self.uri, account, password, source)
 
 
 class Internet(Outside):
@@ -43,6 +55,10 @@ class Internet(Outside):
     def uri(self) -> str:
         """An address and nothing else, which is all that a stranger has."""
         return _uri(self.port)
+
+    def uri_as(self, account: str, password: str, source: str = "admin") -> str:
+        """The address with an account in it; ``source`` is the database in which it was made."""
+        return _with_account(self.uri, account, password, source)
 
 
 class Lab:
@@ -62,6 +78,8 @@ class Lab:
 
     def __init__(self, name: str, as_found: str, load: Callable[[MongoClient], None]) -> None:
         self.name = name
+        self.purpose = f"the case {name}"
+        self._reopen = f"lab = open_case({name!r})"
         self._settings, places = conf.parse(as_found)
         self._as_found = self._settings
         self._closed = False
@@ -104,7 +122,7 @@ class Lab:
         if conf.get(self._effective, "net.tls.mode", "disabled") in ("requireTLS", "preferTLS"):
             ca = conf.get(self._effective, "net.tls.CAFile") or (self._pki and self._pki.ca)
             options = f"&tls=true&tlsCAFile={ca}" if ca else "&tls=true"
-        return Inside(_uri(self._server.port, options))
+        return Inside(self._server.port, _uri(self._server.port, options))
 
     @property
     def outside(self) -> Internet:
@@ -117,6 +135,11 @@ class Lab:
     def config(self) -> str:
         """The server's configuration file, as the text of a mongod.conf, without the lab's part."""
         return dump(self._settings)
+
+    @property
+    def effective(self) -> dict:
+        """What the running mongod understood of its configuration, as nested dictionaries."""
+        return self._effective
 
     @property
     def is_as_found(self) -> bool:
@@ -224,11 +247,15 @@ class Lab:
         """Whether the server runs."""
         return self._server.is_running()
 
+    def belongs_to(self, purpose: str, reopen: str) -> None:
+        """Say what this lab was opened for, and which call opens it again."""
+        self.purpose, self._reopen = purpose, reopen
+
     @property
     def way_back(self) -> str:
         """The one call that gives a running server again, as a sentence."""
         if self._closed:
-            return f"lab = open_case({self.name!r}) opens a new one."
+            return f"{self._reopen} opens a new one."
         return "lab.restart() brings it back, with its data and its configuration."
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,12 @@ import pytest
 import socket_watch
 from playwright._impl._driver import compute_driver_executable
 
-from leftopen import doctor
+from leftopen import doctor, learner, progress
 from leftopen.engines import mongodb
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def _mongodb() -> None:
@@ -84,8 +85,12 @@ def needs(*engines: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check LEFTOPEN_REQUIRE, and start the socket watch."""
+    """Check LEFTOPEN_REQUIRE, keep the learner's own record out of it, start the socket watch."""
     required()
+    private = tempfile.TemporaryDirectory(prefix="leftopen-tests-")
+    config.add_cleanup(private.cleanup)
+    os.environ[progress.VARIABLE] = str(Path(private.name) / "progress.sqlite3")
+    os.environ[learner.VARIABLE] = learner.DEFAULT
     socket_watch.pytest_configure(config)
 
 
@@ -105,8 +110,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much of the lessons is compared; a worker's own print would not be seen."""
-    lessons = sorted(NOTEBOOKS.glob("*.ipynb"))
-    share = prose_rules.strict_share([nbformat.read(path, as_version=4) for path in lessons])
-    terminalreporter.write_line(
-        f"nbval compares the outputs of {share:.0%} of the code cells of {len(lessons)} lessons"
-    )
+    for folder in ("notebooks", "exercises", "solutions"):
+        paths = sorted((ROOT / folder).glob("*.ipynb"))
+        if paths:
+            share = prose_rules.strict_share([nbformat.read(p, as_version=4) for p in paths])
+            terminalreporter.write_line(
+                f"nbval compares the outputs of {share:.0%} of the code cells of the "
+                f"{len(paths)} notebooks in {folder}/"
+            )

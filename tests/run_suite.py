@@ -48,9 +48,10 @@ def _bring_up(interface: str) -> None:
 
 
 def pytest_command(extra: list[str]) -> list[str]:
-    """The one call of pytest: the tests, the lessons cell by cell, the untouched exercises."""
+    """The one call of pytest: the tests; lessons, exercises and solutions cell by cell."""
     folders = ["tests"]
-    folders += [f for f in ("notebooks", "exercises") if any((ROOT / f).glob("*.ipynb"))]
+    notebooks = ("notebooks", "exercises", "solutions")
+    folders += [folder for folder in notebooks if any((ROOT / folder).glob("*.ipynb"))]
     command = [sys.executable, "-m", "pytest", *folders, "-n", "2", "--dist", "loadscope"]
     command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
     sanitize = ROOT / "tests" / "nbval_sanitize.cfg"

@@ -1,12 +1,16 @@
-"""The question of lesson 00: each of the five verdicts, from what the server does."""
+"""The question of lesson 00 with its five verdicts, and how an exercise behaves around a check."""
 
 import os
 import signal
+import threading
 import time
 
 import pytest
+from exercise_notebooks import pattern
 
-from leftopen import exercise
+from leftopen import checks, course, exercise, progress
+from leftopen.checks.board import Hints
+from leftopen.checks.question import RIGHT, UNTOUCHED, Question
 from leftopen.checks.verdict import Kind, Verdict, error_in_cell
 from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
@@ -56,22 +60,19 @@ def test_the_reference_and_its_alternatives_are_right(lab, text):
 
 @pytest.mark.needs("mongodb")
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "name"),
     [
-        ("net: {maxIncomingConnections: 100}", "The stranger still reads."),
-        ("net: {bindIp: '127.0.0.1,0.0.0.0'}", "The stranger still reads."),
-        ("security: {authorization: enabled}", "reads nothing now, but still connects"),
-        (
-            "net: {bindIp: 127.0.0.1}\nsecurity: {authorization: enabled}",
-            "The stranger is out, and so is the operator",
-        ),
+        ("net: {maxIncomingConnections: 100}", "another_setting"),
+        ("net: {bindIp: '127.0.0.1,0.0.0.0'}", "one_address_more"),
+        ("security: {authorization: enabled}", "login_instead"),
+        ("net: {bindIp: 127.0.0.1}\nsecurity: {authorization: enabled}", "operator_out"),
     ],
 )
-def test_near_misses_are_not_yet_each_with_its_sentence(lab, text, sentence):
+def test_near_misses_are_not_yet_each_with_its_sentence(lab, text, name):
     lab.configure(text)
     verdict = check(lab)
     assert verdict.kind is Kind.NOT_YET
-    assert sentence in verdict.text
+    assert pattern(course.load().lessons[0].questions[0].near_misses[name]).fullmatch(verdict.text)
 
 
 @pytest.mark.needs("mongodb")
@@ -96,11 +97,104 @@ def test_a_closed_lab_is_blocked_and_names_the_way_to_a_new_one():
     assert "open_case" in verdict.text
 
 
-@pytest.mark.parametrize("answer", [(), (1,), ("lab", 2)])
+@pytest.mark.parametrize("answer", [(), (1,), (True,), (None,), ("lab", 2)])
 def test_something_else_than_a_lab_is_the_cells_error(answer):
     verdict = check(*answer)
     assert verdict.kind is Kind.ERROR
     assert "ex.check(1, lab)" in verdict.text
+
+
+# -- around a check -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ex(monkeypatch, tmp_path):
+    """An exercise whose check can be put in place: it asks for one number."""
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
+    ex = exercise("00_start_here")
+
+    def ask(check):
+        ex._questions = {1: Question(asks={"x": int}, check=check)}
+
+    ex.ask = ask
+    return ex
+
+
+def verdicts(ex, *outcomes):
+    for outcome in outcomes:
+        ex.ask(lambda at, x, outcome=outcome: outcome)
+        yield ex.check(1, 7).kind
+
+
+def test_progress_hints_and_reason_follow_the_verdicts(ex):
+    assert "not attempted" in repr(ex.progress())
+    assert "once the answer was right" in repr(ex.reason(1))
+    assert [len(ex.hint(1).texts) for _ in range(2)] == [1, 2]
+    kinds = list(verdicts(ex, UNTOUCHED, "login_instead", RIGHT, "login_instead"))
+    assert kinds == [Kind.NOT_ATTEMPTED, Kind.NOT_YET, Kind.RIGHT, Kind.NOT_YET]
+    board = repr(ex.progress())
+    assert "1 of 1 right, 1 of 1 points" in board
+    assert "3 tries, 2 hints" in board
+    assert len(ex.hint(1).texts) == 2  # readable after success, and no further one is taken
+    assert repr(ex.reason(1)).startswith("Why it matters. A server that listens")
+
+
+def test_reset_forgets_one_question(ex, capsys):
+    list(verdicts(ex, RIGHT))
+    ex.reset(1)
+    assert "as if it had never been tried" in capsys.readouterr().out
+    assert "0 of 1 right" in repr(ex.progress())
+
+
+def test_a_check_that_does_not_end_is_given_up(ex, monkeypatch):
+    monkeypatch.setattr(checks, "CHECK_SECONDS", 0.2)
+    gone = threading.Event()
+
+    def slow(at, x):
+        at.note("as the stranger", "wait", "no answer")
+        gone.wait(60)
+        return RIGHT
+
+    ex.ask(slow)
+    verdict = ex.check(1, 7)
+    gone.set()
+    assert verdict.kind is Kind.ERROR
+    assert "a loop that does not end" in verdict.text
+    assert verdict.tried == ("as the stranger: wait → no answer",)
+
+
+def test_what_an_answer_raises_is_the_cells_error(ex):
+    def wrong(at, x):
+        return x / 0
+
+    ex.ask(wrong)
+    verdict = ex.check(1, 7)
+    assert verdict.kind is Kind.ERROR
+    assert "ZeroDivisionError: division by zero" in verdict.text
+
+
+def test_a_mistake_of_the_course_is_not_told_as_the_learners(ex):
+    ex.ask(lambda at, x: "no such near miss")
+    with pytest.raises(KeyError):
+        ex.check(1, 7)
+
+
+def test_where_the_record_cannot_be_kept_the_verdict_is_still_told(ex, monkeypatch, capsys):
+    monkeypatch.setenv(progress.VARIABLE, "/no/such/folder/progress.sqlite3")
+    assert list(verdicts(ex, RIGHT)) == [Kind.RIGHT]
+    assert len(ex.hint(1).texts) == 3
+    assert "0 of 1 right" in repr(ex.progress())
+    assert "could not be read or saved" in capsys.readouterr().err
+
+
+def test_hints_and_board_escape_and_speak_in_words(ex):
+    list(verdicts(ex, "login_instead"))
+    hints = Hints(1, ("a <b>",), 3)
+    assert "&lt;b&gt;" in hints._repr_html_()
+    assert repr(hints) == "Hint 1 of 3. a <b>"
+    page = ex.progress()._repr_html_()
+    assert "✗ not yet" in page
+    assert "Close the door" in page
 
 
 def test_what_is_not_there_is_one_sentence():

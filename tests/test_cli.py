@@ -14,7 +14,7 @@ import pytest
 from leftopen import build, cli, course, doctor, jupyter, loopback
 from leftopen.errors import LeftOpenError, NotLoopback
 
-COMMANDS = ("doctor", "engines", "lab", "data", "build")
+COMMANDS = ("doctor", "engines", "lab", "data", "build", "learner")
 
 
 def test_without_a_command_help_is_printed(capsys):
@@ -43,6 +43,7 @@ def test_each_command_has_help_with_an_example(command, capsys):
         ["data", "sensenets", "--people", "-1"],
         ["data", "sensenets", "--people", "many"],
         ["build", "--che"],
+        ["learner", "two", "names"],
     ],
 )
 def test_what_is_not_understood_ends_with_2(words, capsys):
@@ -99,11 +100,11 @@ def test_doctor_and_engines_end_with_1_only_where_lesson_01_cannot_run(
 
 
 def test_build_check_ends_with_1_when_stale(monkeypatch, capsys):
-    monkeypatch.setattr(build, "build", lambda check: [course.ROOT / "README.md"])
+    monkeypatch.setattr(build, "build", lambda **_: [course.ROOT / "README.md"])
     assert cli.main(["build", "--check"]) == 1
     assert "README.md is stale: run `make build`" in capsys.readouterr().out
     assert cli.main(["build"]) == 0
-    monkeypatch.setattr(build, "build", lambda check: [])
+    monkeypatch.setattr(build, "build", lambda **_: [])
     assert cli.main(["build", "--check"]) == 0
 
 

@@ -118,8 +118,8 @@ def test_a_notebook_bears_its_title():
 def test_the_table_links_what_is_ready_alone(load):
     table = build.lessons_table(load(GOOD)).splitlines()[2:]
     assert table == [
-        "| 00 | [First](notebooks/00_first.ipynb) | – | 15 |",
-        "| 01 | Second | MongoDB | planned |",
+        "| 00 | [First](notebooks/00_first.ipynb) | – | 15 | – |",
+        "| 01 | Second | MongoDB | planned | – |",
     ]
 
 

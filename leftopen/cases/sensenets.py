@@ -1,6 +1,6 @@
 """The SenseNets case: MongoDB, reachable from everywhere, without a login."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,6 +8,7 @@ from pymongo import MongoClient
 
 from leftopen.errors import DataError
 from leftopen.lab import Lab
+from leftopen.synth.sensenets import sample
 
 DATABASE = "sensenets"
 COLLECTIONS = ("people", "positions", "trackers")
@@ -42,6 +43,38 @@ def open_lab() -> Lab:
                 client[DATABASE][name].insert_many(batch)
 
     return Lab(DATABASE, AS_FOUND, load)
+
+
+def small_lab(
+    seed: int,
+    config: str = AS_FOUND,
+    prepare: Callable[[MongoClient], None] | None = None,
+    people: int = 400,
+    positions: int = 1_040,
+) -> Lab:
+    """Open a small SenseNets server for an exercise, with people of its own.
+
+    Args:
+        seed: which people; the same seed gives the same ones.
+        config: the configuration with which it begins, as the text of a mongod.conf.
+        prepare: what else to do before ``security`` holds, as to make accounts, given a client.
+        people: how many people.
+        positions: how many sightings of them in one day.
+
+    Raises:
+        DataError, EngineMissing, EngineFailed: as for :class:`leftopen.lab.Lab`.
+    """
+
+    def load(client: MongoClient) -> None:
+        tables = sample(seed, people, positions)
+        for name, table in tables._asdict().items():
+            if "at" in table.column_names:
+                table = table.sort_by([("at", "ascending"), ("person", "ascending")])
+            client[DATABASE][name].insert_many(table.to_pylist())
+        if prepare is not None:
+            prepare(client)
+
+    return Lab(DATABASE, config, load)
 
 
 def _documents(path: Path) -> Iterator[list[dict]]:

@@ -1,47 +1,231 @@
-"""Exercises: questions whose answers are tried on the running server, not read."""
+"""The exercises: questions whose answers are tried on the learner's own server, not read."""
 
-from leftopen.checks import start_here
-from leftopen.checks.verdict import Verdict, error_in_cell
-from leftopen.errors import LeftOpenError
+import importlib
+import sys
+import threading
+from types import ModuleType
 
-_EXERCISES = {"00_start_here": start_here.QUESTIONS}
+from pymongo.errors import ConnectionFailure
+
+from leftopen import course, learner, progress
+from leftopen.checks.board import Board, Hints, Reason
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
+from leftopen.checks.verdict import Kind, Verdict, error_in_cell
+from leftopen.errors import DataError, LeftOpenError
+from leftopen.lab import Lab
+
+CHECK_SECONDS = 60.0
+_RIGHT_TEXT = "Each thing that was tried came out as it should."
+
+
+def _modules() -> dict[str, str]:
+    """The exercises that have questions, with the module that tries each."""
+    lessons = [lesson for lesson in course.load().lessons if lesson.questions]
+    return {lesson.name: f"leftopen.checks.{lesson.slug}" for lesson in lessons}
 
 
 class Exercise:
     """The questions of one notebook.
 
     Args:
-        name: the notebook's name without its ending, as ``"00_start_here"``.
+        name: the notebook's name without its ending, as ``"07_require_a_login"``.
+        learner_name: whose values are drawn; by default the current learner's.
+
+    Raises:
+        LeftOpenError: there is no such exercise.
     """
 
-    def __init__(self, name: str) -> None:
-        if name not in _EXERCISES:
-            raise LeftOpenError(
-                f"There is no exercise {name!r}. There is: {', '.join(_EXERCISES)}."
-            )
+    def __init__(self, name: str, learner_name: str | None = None) -> None:
+        modules = _modules()
+        if name not in modules:
+            raise LeftOpenError(f"There is no exercise {name!r}. There is: {', '.join(modules)}.")
+        module: ModuleType = importlib.import_module(modules[name])
         self.name = name
-        self._questions = _EXERCISES[name]
+        self.learner = learner_name or learner.current()
+        self._questions: dict[int, Question] = module.QUESTIONS
+        lessons = course.load().lessons
+        texts = next(lesson.questions for lesson in lessons if lesson.name == name)
+        self._texts = {text.number: text for text in texts}
+        self._lab: Lab | None = None
+
+    # -- what a question gives ----------------------------------------------------------------
+
+    def task(self, number: int) -> Task:
+        """What question ``number`` asks of this learner: names, values, a policy."""
+        return self._question(number).task(learner.Draw(self.learner, self.name))
+
+    def lab(self, number: int) -> Lab:
+        """A server in the state in which question ``number`` begins; an earlier one is closed.
+
+        Run it again to begin the question again: answers that were right stay right.
+
+        Raises:
+            LeftOpenError: there is no such question, or it needs no server.
+            EngineMissing, EngineFailed: as for :func:`leftopen.open_case`.
+        """
+        question = self._question(number)
+        if question.lab is None:
+            raise LeftOpenError(f"Question {number} needs no server of its own.")
+        self.close()
+        self._lab = question.lab(self.task(number))
+        self._lab.belongs_to(f"{self.name}, question {number}", f"lab = ex.lab({number})")
+        return self._lab
+
+    def close(self) -> None:
+        """Close the server that :meth:`lab` opened. Safe to call twice."""
+        if self._lab is not None:
+            self._lab.close()
+            self._lab = None
+
+    # -- what a learner asks for --------------------------------------------------------------
 
     def check(self, number: int, *answer: object) -> Verdict:
-        """Try an answer, and say what was found.
+        """Try an answer, say what was found, and note it in the learner's own record.
 
         Args:
             number: the number of the question, from 1.
-            answer: what the question asks for.
+            answer: what the question asks for, in its order.
 
         Raises:
             LeftOpenError: there is no such question.
         """
-        if number not in self._questions:
-            there_are = ", ".join(map(str, self._questions))
+        question = self._question(number)
+        verdict = self._refuse(number, question, answer) or self._try(number, question, answer)
+        if verdict.kind not in (Kind.NOT_ATTEMPTED, Kind.BLOCKED):
+            right = verdict.kind is Kind.RIGHT
+            _save(progress.note_verdict, self.learner, self.name, number, verdict.kind.name, right)
+        return verdict
+
+    def hint(self, number: int) -> Hints:
+        """The hints of a question: one more each time, up to three. They stay readable."""
+        text = self._text(number)
+        most = len(text.hints)
+        taken = _save(progress.take_hint, self.learner, self.name, number, most)
+        return Hints(number, text.hints[: most if taken is None else taken], most)
+
+    def reason(self, number: int) -> Reason | Verdict:
+        """Why a question matters; told once its answer was right."""
+        text = self._text(number)
+        records = _save(progress.read, self.learner, self.name) or {}
+        if number in records and records[number].solved:
+            return Reason(text.reason)
+        return Verdict(Kind.NOT_ATTEMPTED, "The reason is told once the answer was right.")
+
+    def progress(self) -> Board:
+        """Each question with its state, the tries and the hints; the learner's own record."""
+        records = _save(progress.read, self.learner, self.name) or {}
+        return Board(self.name, self.learner, tuple(self._texts.values()), records)
+
+    def reset(self, number: int) -> None:
+        """Forget the tries, hints and success of a question, and close its server."""
+        self._text(number)
+        _save(progress.forget, self.learner, self.name, number)
+        self.close()
+        again = f" lab = ex.lab({number}) begins it again." if self._question(number).lab else ""
+        print(f"Question {number} is as if it had never been tried.{again}")
+
+    # -- how an answer is tried ---------------------------------------------------------------
+
+    def _question(self, number: int) -> Question:
+        self._text(number)
+        return self._questions[number]
+
+    def _text(self, number: int) -> course.Question:
+        if isinstance(number, bool) or number not in self._texts:
+            there_are = ", ".join(map(str, self._texts))
             named = number if isinstance(number, int) else f"of type {type(number).__name__}"
             raise LeftOpenError(f"There is no question {named} here. There is: {there_are}.")
-        try:
-            return self._questions[number](*answer)
-        except Exception as error:  # a verdict of its own, never a traceback of the checker
-            return error_in_cell(error)
+        return self._texts[number]
+
+    def _refuse(self, number: int, question: Question, answer: tuple) -> Verdict | None:
+        """The verdict on what cannot be tried, or ``None``."""
+        asks = question.asks
+        call = f"ex.check({', '.join([str(number), *asks])})"
+        if len(answer) != len(asks):
+            wanted = f"takes {', '.join(asks)}"
+            return Verdict(Kind.ERROR, f"This question {wanted}: {call}. Nothing was tried.")
+        for name, given in zip(asks, answer, strict=True):
+            if given is ...:
+                text = f"`{name}` is still `...`. Set it, then run this cell again."
+                return Verdict(Kind.NOT_ATTEMPTED, text)
+        for (name, wanted), given in zip(asks.items(), answer, strict=True):
+            if not isinstance(given, wanted) or (wanted is not bool and isinstance(given, bool)):
+                return Verdict(
+                    Kind.ERROR,
+                    f"`{name}` must be {wanted.__name__}, but it is {type(given).__name__}. "
+                    f"Nothing was tried. The call is {call}.",
+                )
+            if isinstance(given, Lab) and not given.is_running:
+                return _blocked(given)
+            mine = f"{self.name}, question {number}"
+            if isinstance(given, Lab) and question.lab and given.purpose != mine:
+                return Verdict(
+                    Kind.ERROR,
+                    f"This lab is not the one of question {number}, so nothing was tried. "
+                    f"Run lab = ex.lab({number}) and the cells below it.",
+                )
+        return None
+
+    def _try(self, number: int, question: Question, answer: tuple) -> Verdict:
+        at = Attempt(self.task(number))
+        outcome: list[str | BaseException] = []
+
+        def run() -> None:
+            try:
+                outcome.append(question.check(at, *answer))
+            except BaseException as error:  # told below, in the learner's own thread
+                outcome.append(error)
+
+        thread = threading.Thread(target=run, name="leftopen-check", daemon=True)
+        thread.start()
+        thread.join(CHECK_SECONDS)
+        labs = [given for given in answer if isinstance(given, Lab)]
+        if not outcome:
+            return Verdict(
+                Kind.ERROR,
+                f"The answer was not finished after {CHECK_SECONDS:.0f} s, and the check stopped "
+                "waiting. Look for a loop that does not end.",
+                tuple(at.tried),
+            )
+        found = outcome[0]
+        if isinstance(found, ConnectionFailure) and any(not lab.is_running for lab in labs):
+            return _blocked(next(lab for lab in labs if not lab.is_running))
+        if isinstance(found, Exception):
+            return error_in_cell(found)
+        if isinstance(found, BaseException):
+            raise found
+        return self._verdict(number, found, at)
+
+    def _verdict(self, number: int, found: str, at: Attempt) -> Verdict:
+        tried = tuple(at.tried)
+        if found == RIGHT:
+            return Verdict(
+                Kind.RIGHT, f"{_RIGHT_TEXT} ex.reason({number}) says why it matters.", tried
+            )
+        if found == UNTOUCHED:
+            text = "All is still as the question found it. Answer it, then run this cell again."
+            return Verdict(Kind.NOT_ATTEMPTED, text, tried)
+        sentence = self._texts[number].near_misses[found]
+        return Verdict(Kind.NOT_YET, sentence.format(**at.task, **at.values), tried)
+
+
+def _blocked(lab: Lab) -> Verdict:
+    return Verdict(
+        Kind.BLOCKED,
+        "Your server is not running, so nothing could be tried; this says nothing about your "
+        f"answer. {lab.way_back}",
+    )
+
+
+def _save(action, *args: object):
+    """Read or write the learner's record; where that fails, say so and go on."""
+    try:
+        return action(*args)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return None
 
 
 def exercise(name: str) -> Exercise:
-    """Open the exercise of a notebook by its name, as ``exercise("00_start_here")``."""
+    """Open the exercise of a notebook by its name, as ``exercise("07_require_a_login")``."""
     return Exercise(name)

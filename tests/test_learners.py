@@ -1,0 +1,137 @@
+"""Each learner's own values: the reference passes for all of them, and one's value fails another.
+
+Equal tasks are equal questions (`Question.lab` may depend on the task alone), so that a task that
+several of the learners drew is run once.
+"""
+
+import itertools
+
+import pytest
+from exercise_notebooks import QUESTIONS, code, run, sections, solution
+
+from leftopen import checks, learner
+from leftopen.cases import sensenets
+from leftopen.checks.verdict import Kind
+from leftopen.lab import Lab
+
+LEARNERS = [f"learner {number}" for number in range(200)]
+FEW_EQUAL = 0.1
+
+pytestmark = pytest.mark.needs("mongodb")
+
+
+class Kept(Lab):
+    """A lab that is wiped and filled again instead of being closed: ten times as fast."""
+
+    def close(self):
+        self.outside.shut()
+
+    def refill(self, load):
+        self._turn_relay()
+        with self.client() as client:
+            for name in client.list_database_names():
+                if name not in ("admin", "config", "local"):
+                    client.drop_database(name)
+            client.admin.command("dropAllUsersFromDatabase")
+            load(client)
+
+    def client(self):
+        return sensenets.MongoClient(self.inside.uri)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Labs that begin open, and are only read or written, need no server of their own each."""
+    kept = []
+
+    def lab(name, config, load):
+        if config != sensenets.AS_FOUND:
+            return Lab(name, config, load)
+        if kept and kept[0].is_running and kept[0].is_as_found:
+            kept[0].refill(load)
+        else:
+            if kept:
+                Lab.close(kept.pop())
+            kept.append(Kept(name, config, load))
+        return kept[0]
+
+    monkeypatch.setattr(sensenets, "Lab", lab)
+    yield
+    for each in kept:
+        Lab.close(each)
+
+
+def reference(cells, name, monkeypatch):
+    """Run a question's reference for a learner: its exercise, its answers, its verdict."""
+    given = []
+    plain = checks.Exercise.check
+
+    def check(self, number, *answer):
+        given[:] = [self, answer]
+        return plain(self, number, *answer)
+
+    monkeypatch.setenv(learner.VARIABLE, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(checks.Exercise, "check", check)
+        names, value = {}, None
+        for cell in cells:
+            found = run(cell.source, names)
+            value = found if "ex.check(" in cell.source else value
+    return given[0], given[1], value
+
+
+@pytest.mark.parametrize(
+    ("lesson", "question"), QUESTIONS, ids=lambda x: getattr(x, "name", None) or f"q{x.number}"
+)
+def test_200_learners(lesson, question, quick, monkeypatch):
+    parts = sections(solution(lesson))
+    cells = code(parts[0]) + code(parts[question.number])
+    first: dict[str, str] = {}
+    for name in LEARNERS:
+        task = repr(checks.Exercise(lesson.name, name).task(question.number))
+        first.setdefault(task, name)
+    assert len(first) > 1, "every learner has the same task"
+    earlier, equal = None, 0
+    for name in first.values():
+        ex, answer, verdict = reference(cells, name, monkeypatch)
+        try:
+            assert verdict.kind is Kind.RIGHT, (name, verdict)
+            if not ex._questions[question.number].value:
+                continue
+            values = [given for given in answer if not isinstance(given, Lab)]
+            if earlier is not None and values == earlier:
+                equal += 1
+            elif earlier is not None:
+                others = iter(earlier)
+                mixed = [a if isinstance(a, Lab) else next(others) for a in answer]
+                verdict = ex.check(question.number, *mixed)
+                assert verdict.kind is not Kind.RIGHT, (name, verdict)
+            earlier = values
+        finally:
+            ex.close()
+    assert equal <= FEW_EQUAL * len(first)
+
+
+def test_draws_depend_on_the_name_the_exercise_and_the_purpose_alone():
+    def draw(name="a", exercise="e", purpose="p"):
+        return learner.Draw(name, exercise).number(purpose, 10**9)
+
+    assert draw() == draw()
+    assert len({draw(), draw(name="b"), draw(exercise="f"), draw(purpose="q")}) == 4
+
+
+def test_a_draw_is_what_it_was_when_the_release_began():
+    # SHA-256 of "1\ne\na\np", its first digits worked out with sha256sum.
+    assert learner.Draw("a", "e").number("p", 2**256) == int(
+        "905b9f64f1fdfb04c0c056eebf3cd01adaee0d7408763d9c1ca4c19f2c73cdfd", 16
+    )
+
+
+def test_shuffles_keep_everything_and_picks_come_from_the_options():
+    draws = [learner.Draw(name, "e") for name in LEARNERS]
+    shuffles = {tuple(draw.shuffle("s", "abcd")) for draw in draws}
+    assert shuffles == set(itertools.permutations("abcd"))
+    assert {draw.pick("c", "xyz") for draw in draws} == set("xyz")
+    passwords = {draw.password("w") for draw in draws}
+    assert len(passwords) == len(LEARNERS)
+    assert {len(password) for password in passwords} == {20}
