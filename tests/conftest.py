@@ -1,11 +1,14 @@
 """What every test has: engines that it needs or is skipped without, and the socket watch."""
 
 import functools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,12 +16,14 @@ import prose_rules
 import pytest
 import socket_watch
 from playwright._impl._driver import compute_driver_executable
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from leftopen import doctor, learner, progress
 from leftopen.engines import mongodb
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
+BROWSER_MS = 60_000
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -118,3 +123,58 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 f"nbval compares the outputs of {share:.0%} of the code cells of the "
                 f"{len(paths)} notebooks in {folder}/"
             )
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab as `leftopen lab` starts it, on a copy of the lessons and exercises."""
+    folder = tmp_path_factory.mktemp("j")
+    # Saving in the browser must not touch the committed notebooks.
+    for name in ("notebooks", "exercises"):
+        shutil.copytree(ROOT / name, folder / name)
+    runtime = folder / "r"
+    environment = {
+        **os.environ,
+        progress.VARIABLE: str(folder / "progress.sqlite3"),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "leftopen.cli", "lab", "--no-browser", "--ServerApp.port=0",
+             f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"],
+            env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 60
+            while not list(runtime.glob("jpserver-*.json")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            told = json.loads(next(runtime.glob("jpserver-*.json")).read_text())
+            yield f"{told['url']}lab/tree/{{}}?token={told['token']}&reset"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                  "--disable-background-networking", "--disable-component-update"],
+        )  # fmt: skip
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that waits for a minute at most."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1600})
+    page.set_default_timeout(BROWSER_MS)
+    yield page
+    page.close()

@@ -1,120 +1,28 @@
-"""The lessons in JupyterLab, in a real Chromium, as a learner meets them."""
+"""The lessons and exercises in JupyterLab, in a real Chromium, as a learner meets them."""
 
-import json
-import os
-import subprocess
-import sys
+import re
 import time
-from pathlib import Path
 
 import pytest
-from conftest import find_chromium
-from playwright.sync_api import sync_playwright
-
-ROOT = Path(__file__).resolve().parents[1]
-ARTEFACTS = ROOT / "artefacts"
-MS = 60_000
+from in_browser import ROOT, errors, keep_picture, run_all, run_cell, sources, write
 
 pytestmark = pytest.mark.needs("mongodb", "chromium")
+NOTEBOOKS = [
+    f"{folder}/{path.name}"
+    for folder in ("notebooks", "exercises")
+    for path in sorted((ROOT / folder).glob("*.ipynb"))
+]
 
 
-@pytest.fixture(scope="module")
-def jupyter(tmp_path_factory):
-    """JupyterLab as `leftopen lab` starts it, on a copy of the lessons."""
-    folder = tmp_path_factory.mktemp("j")
-    # Saving in the browser must not touch the committed notebooks.
-    subprocess.run(["cp", "-r", ROOT / "notebooks", folder], check=True)
-    runtime = folder / "r"
-    environment = {
-        **os.environ,
-        "JUPYTER_RUNTIME_DIR": str(runtime),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-    }
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "leftopen.cli", "lab", "--no-browser", "--ServerApp.port=0",
-             f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"],
-            env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 60
-            while not list(runtime.glob("jpserver-*.json")) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            told = json.loads(next(runtime.glob("jpserver-*.json")).read_text())
-            yield f"{told['url']}lab/tree/notebooks/{{}}?token={told['token']}&reset"
-        finally:
-            server.terminate()
-            server.wait(60)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=find_chromium(),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                  "--disable-background-networking", "--disable-component-update"],
-        )  # fmt: skip
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser):
-    page = browser.new_page(viewport={"width": 1280, "height": 1600})
-    page.set_default_timeout(MS)
-    yield page
-    page.close()
-
-
-def run_all(page, address):
-    """Open a notebook, clear it, run all its cells, wait until its kernel is idle."""
-    page.goto(address)
-    page.wait_for_function(
-        "() => { const p = window.jupyterapp?.shell?.currentWidget;"
-        " return p?.sessionContext?.session?.kernel?.status === 'idle'; }"
-    )
-    # The committed outputs go first, so that what is seen afterwards is new.
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function(
-        """() => {
-            const notebook = window.jupyterapp.shell.currentWidget.content;
-            const code = notebook.widgets.filter(c => c.model.type === 'code'
-                && c.model.sharedModel.getSource().trim());
-            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            return kernel.status === 'idle'
-                && code.every(c => c.model.executionCount !== null);
-        }"""
-    )
-
-
-def errors(page):
-    return page.evaluate(
-        """() => window.jupyterapp.shell.currentWidget.content.widgets
-            .filter(c => c.model.type === 'code')
-            .flatMap(c => c.model.outputs.toJSON())
-            .filter(o => o.output_type === 'error')
-            .map(o => o.ename + ': ' + o.evalue)"""
-    )
-
-
-def keep_picture(page, name):
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-
-@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb")))
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_run_all_ends_without_an_error(page, jupyter, name):
     run_all(page, jupyter.format(name))
     assert errors(page) == []
-    keep_picture(page, name.removesuffix(".ipynb"))
+    keep_picture(page, name.removesuffix(".ipynb").replace("/", "_"))
 
 
 def test_jupyterlab_asks_for_nothing_on_its_own(page, jupyter):
-    page.goto(jupyter.format("00_start_here.ipynb"))
+    page.goto(jupyter.format("notebooks/00_start_here.ipynb"))
     page.locator(".jp-Notebook").wait_for()
     page.wait_for_timeout(4000)  # the question about news came within two seconds
     assert page.locator(".Toastify__toast").all_inner_texts() == []
@@ -122,7 +30,7 @@ def test_jupyterlab_asks_for_nothing_on_its_own(page, jupyter):
 
 def test_a_terminal_finds_the_command(page, jupyter, tmp_path):
     """A login shell in the terminal would set PATH anew, and lose the course's own."""
-    page.goto(jupyter.format("00_start_here.ipynb"))
+    page.goto(jupyter.format("notebooks/00_start_here.ipynb"))
     page.locator(".jp-Notebook").wait_for()
     page.evaluate("() => window.jupyterapp.commands.execute('terminal:create-new')")
     page.locator(".jp-Terminal .xterm-screen").wait_for()
@@ -137,7 +45,7 @@ def test_a_terminal_finds_the_command(page, jupyter, tmp_path):
 
 
 def test_an_error_would_be_seen(page, jupyter):
-    run_all(page, jupyter.format("00_start_here.ipynb"))
+    run_all(page, jupyter.format("notebooks/00_start_here.ipynb"))
     page.evaluate(
         """() => {
             const notebook = window.jupyterapp.shell.currentWidget.content;
@@ -151,7 +59,7 @@ def test_an_error_would_be_seen(page, jupyter):
 
 
 def test_the_explorer_changes_what_the_stranger_sees(page, jupyter):
-    run_all(page, jupyter.format("01_case_sensenets.ipynb"))
+    run_all(page, jupyter.format("notebooks/01_case_sensenets.ipynb"))
     widget = page.locator(".widget-vbox").last
     widget.scroll_into_view_if_needed()
     row = widget.locator("tr", has_text="read one document")
@@ -181,3 +89,45 @@ def test_the_explorer_changes_what_the_stranger_sees(page, jupyter):
     press("Encryption", "off")
     press("Network", "everyone")
     row.get_by_text("✗ open").wait_for()
+
+
+RIGHT = """
+operator = MongoClient(lab.inside.uri)
+name, password = task["administrator"], "a pond with eleven geese"
+operator.admin.command("createUser", name, pwd=password, roles=["userAdminAnyDatabase"])
+lab.configure("security: {authorization: enabled}")
+admin_uri = lab.inside.uri_as(name, password)
+"""
+
+
+def test_exercise_07_as_a_learner_does_it(page, jupyter):
+    """A wrong answer, a hint, a near miss, the right answer, the progress board."""
+    run_all(page, jupyter.format("exercises/07_require_a_login.ipynb"))
+    cells = sources(page)
+    asked = next(n for n, source in enumerate(cells) if source.startswith("ex.check(1,"))
+    answer, begin, board = asked - 1, asked - 2, len(cells) - 1
+    assert run_cell(page, asked).startswith("○ Not attempted.")
+    write(page, answer, 'admin_uri = "please let me in"')
+    run_cell(page, answer)
+    assert run_cell(page, asked).startswith("‼ Your cell raised an error.")
+    write(page, asked, "ex.hint(1)")
+    assert run_cell(page, asked).startswith("Hint 1 of 3.")
+    keep_picture(page, "exercise_07_hint")
+    write(page, asked, cells[asked])
+    write(page, answer, RIGHT.replace('")\nadmin_uri', '", restart=False)\nadmin_uri'))
+    run_cell(page, answer)
+    assert run_cell(page, asked).startswith("✗ Not yet. The file says authorization: enabled")
+    page.locator(".jp-OutputArea", has_text="Not yet.").first.scroll_into_view_if_needed()
+    keep_picture(page, "exercise_07_near_miss")
+    run_cell(page, begin)
+    write(page, answer, RIGHT)
+    run_cell(page, answer)
+    assert run_cell(page, asked).startswith("✓ Right.")
+    page.locator(".jp-OutputArea", has_text="Right.").first.scroll_into_view_if_needed()
+    keep_picture(page, "exercise_07_right")
+    told = run_cell(page, board)
+    assert re.search(r"1 of \d right, 3 of \d+ points", told), told
+    assert "✓ 1. Require a login: right; 3 points, 3 tries, 1 hints" in told
+    page.locator("table", has_text="1 of").last.scroll_into_view_if_needed()
+    keep_picture(page, "exercise_07_board")
+    assert errors(page) == []
