@@ -1,7 +1,7 @@
 """Left Open: from databases that stood open to the fixes, on real servers of your own."""
 
 __version__ = "0.1.0"
-__all__ = ["exercise", "open_case"]
+__all__ = ["audit", "exercise", "open_case"]
 
 
 def __getattr__(name: str) -> object:
@@ -14,4 +14,8 @@ def __getattr__(name: str) -> object:
         from leftopen.checks import exercise
 
         return exercise
+    if name == "audit":
+        import importlib
+
+        return importlib.import_module("leftopen.audit")  # a module that can be called
     raise AttributeError(f"module 'leftopen' has no attribute {name!r}")

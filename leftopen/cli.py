@@ -85,14 +85,30 @@ def _parser() -> argparse.ArgumentParser:
         "leftopen lab --port=9999 --no-browser",
     )
     _add_data(add)
+    _add_audit(add)
     build = add(
         "build",
         _build,
-        "make the table of lessons in README.md again, from exercises/course.toml",
-        "Writes only what has changed.",
-        "leftopen build --check",
+        "make the exercises from solutions/, and README's table from exercises/course.toml",
+        "Runs each untouched exercise, and writes only what has changed.",
+        "leftopen build 07 --solutions",
+    )
+    build.add_argument(
+        "only", nargs="?", default="", help="the beginning of a notebook's name; all without it"
     )
     build.add_argument("--check", action="store_true", help="write nothing; end with 1 if stale")
+    build.add_argument(
+        "--solutions", action="store_true", help="run the solutions too, and keep their outputs"
+    )
+    who = add(
+        "learner",
+        _learner,
+        "say who you are, so that the exercises ask for values of your own",
+        "Any name will do; it stays on this machine. Without a name it says the present one. The "
+        "variable LEFTOPEN_LEARNER goes before it.",
+        "leftopen learner ada",
+    )
+    who.add_argument("name", nargs="?", help="1 to 80 characters")
     return parser
 
 
@@ -116,6 +132,58 @@ def _add_data(add) -> None:
     )
     data.add_argument(
         "--seed", type=_count, default=2019, help="a whole number (default: %(default)s)"
+    )
+
+
+def _add_audit(add) -> None:
+    audit = add(
+        "audit",
+        _audit,
+        "look at a MongoDB server on this machine, and say what stands open",
+        "It only looks, and at loopback addresses alone. A password is asked for, or read from the "
+        "variable LEFTOPEN_AUDIT_PASSWORD; it is no option, because every process list shows "
+        "those. Ends with 0 if nothing is to be fixed (notes may be there), with 1 if a finding "
+        "of severity fix or warn is, and with 2 if a check could not look and nothing was found.",
+        "leftopen audit --mongodb mongodb://127.0.0.1:27017 --user ops --ca ca.pem",
+    )
+    audit.add_argument("--mongodb", metavar="URI", required=True, help="the server's address")
+    audit.add_argument(
+        "--user", default="", help="an administrator's account; without it much cannot be looked at"
+    )
+    audit.add_argument(
+        "--auth-source",
+        default="admin",
+        metavar="DATABASE",
+        help="where that account is (default: %(default)s)",
+    )
+    audit.add_argument("--ca", type=Path, help="the authority that clients trust (PEM)")
+    audit.add_argument("--cert", type=Path, help="a client's certificate and key, in one PEM file")
+    audit.add_argument(
+        "--client-uri",
+        default="",
+        metavar="URI",
+        help="the address that an application uses: read, never connected to. "
+        "Write *** in the place of its password",
+    )
+    audit.add_argument(
+        "--administrator",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further account that people administer with; may be repeated",
+    )
+    audit.add_argument(
+        "--wanted",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address beyond loopback at which the server is meant to listen; may be repeated",
+    )
+    audit.add_argument(
+        "--format",
+        choices=["table", "json", "sarif"],
+        default="table",
+        help="table for people, sarif (2.1.0) for CI (default: %(default)s)",
     )
 
 
@@ -171,10 +239,25 @@ def _data(args: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(args: argparse.Namespace) -> int:
+    from leftopen.audit import command
+
+    return command.run(args)
+
+
+def _learner(args: argparse.Namespace) -> int:
+    from leftopen import learner, progress
+
+    if args.name is not None:
+        progress.write_learner(learner.check_name(args.name))
+    print(learner.current())
+    return 0
+
+
 def _build(args: argparse.Namespace) -> int:
     from leftopen import build
 
-    stale = build.build(check=args.check)
+    stale = build.build(check=args.check, only=args.only, run_solutions=args.solutions)
     for path in stale:
         print(f"{path.name} is stale: run `make build`" if args.check else f"{path.name} written")
     return int(args.check and bool(stale))

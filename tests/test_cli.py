@@ -14,7 +14,7 @@ import pytest
 from leftopen import build, cli, course, doctor, jupyter, loopback
 from leftopen.errors import LeftOpenError, NotLoopback
 
-COMMANDS = ("doctor", "engines", "lab", "data", "build", "learner")
+COMMANDS = ("doctor", "engines", "lab", "data", "build", "learner", "audit")
 
 
 def test_without_a_command_help_is_printed(capsys):

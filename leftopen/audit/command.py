@@ -1,0 +1,55 @@
+"""The command ``leftopen audit``: the password, the audit, and the form in which it is told."""
+
+import argparse
+import getpass
+import json
+import os
+import sys
+
+from leftopen.audit import run as audit
+from leftopen.audit import sarif
+from leftopen.audit.report import Report
+from leftopen.errors import LeftOpenError
+
+VARIABLE = "LEFTOPEN_AUDIT_PASSWORD"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Audit, print the report in the form that was asked for, and return the exit code.
+
+    Raises:
+        NotLoopback: the server is not on this machine.
+        LeftOpenError: an argument cannot be used, or there is nobody to ask for the password.
+    """
+    report = audit(
+        args.mongodb,
+        user=args.user,
+        password=_password(args.user) if args.user else "",
+        auth_source=args.auth_source,
+        client_uri=args.client_uri,
+        ca=args.ca,
+        cert=args.cert,
+        administrators=args.administrator,
+        wanted=args.wanted,
+    )
+    print(_told(report, args.format))
+    return report.exit_code
+
+
+def _told(report: Report, form: str) -> str:
+    if form == "json":
+        return json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    if form == "sarif":
+        return json.dumps(sarif.to_sarif(report), indent=2, ensure_ascii=False)
+    return repr(report)
+
+
+def _password(user: str) -> str:
+    if word := os.environ.get(VARIABLE):
+        return word
+    if not sys.stdin.isatty():
+        raise LeftOpenError(
+            f"There is no terminal to ask for the password of {user}. "
+            f"Put it into the variable {VARIABLE}."
+        )
+    return getpass.getpass(f"Password of {user}: ")

@@ -1,0 +1,310 @@
+"""Checks of the wire: whether it is closed, and whether the certificate is worth checking.
+
+Names are compared as RFC 9525 says: with the subject alternative name alone, and a wildcard stands
+for one label, the first.
+"""
+
+import datetime
+import ipaddress
+import os
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography import x509
+
+from leftopen.audit import wire
+from leftopen.audit.checks import check
+from leftopen.audit.client_uri import parse
+from leftopen.audit.look import CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.report import Finding, Severity
+
+_REQUIRE = (
+    "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /path/to/server.pem\n"
+    "    CAFile: /path/to/ca.pem\n    allowConnectionsWithoutCertificates: true"
+)
+_SOON_DAYS, _SOON_SHARE = 30, 0.2
+
+
+def _s_client(look: Look, options: str = "-CAfile ca.pem -verify_return_error") -> str:
+    place = f"{look.target.host}:{look.target.port}"
+    if look.lab is not None:
+        return f"!openssl s_client -connect 127.0.0.1:{{lab.inside.port}} {options}"
+    return f"openssl s_client -connect {place} {options}"
+
+
+def _must_speak_tls(look: Look) -> wire.Handshake:
+    if look.inside.tls is None:
+        raise NothingToLookAt("the server does not speak TLS")
+    return look.inside.tls
+
+
+@check("no-tls")
+def no_tls(look: Look) -> Iterator[Finding]:
+    """Does the server speak in clear alone?"""
+    if look.inside.tls is None:
+        yield Finding(
+            "no-tls",
+            Severity.FIX if look.is_exposed else Severity.NOTE,
+            "The server speaks in plain text alone."
+            + ("" if look.is_exposed else " It listens on this machine, so no network sees it."),
+            f"hello in plain text at {look.inside.label} → answered; TLS handshake → refused",
+            "On a network, whoever sits on the way reads every document that passes, and can "
+            "change it.",
+            "CWE-319",
+            _REQUIRE,
+            f'MongoClient({look.inside.label}).admin.command("ping")  # wanted: no answer',
+        )
+
+
+@check("plaintext-beside-tls")
+def plaintext_beside_tls(look: Look) -> Iterator[Finding]:
+    """Does the server still answer in clear, beside TLS?"""
+    _must_speak_tls(look)
+    if look.inside.clear is not None:
+        yield Finding(
+            "plaintext-beside-tls",
+            Severity.FIX if look.is_exposed else Severity.WARN,
+            "The server speaks TLS, and still answers in plain text.",
+            f"hello in plain text at {look.inside.label} → answered",
+            "A client that forgets TLS is served all the same, and nobody notices.",
+            "CWE-319",
+            "net:\n  tls:\n    mode: requireTLS",
+            f'MongoClient({look.inside.label}, tls=False).admin.command("ping")'
+            "  # wanted: no answer",
+        )
+
+
+@check("old-tls")
+def old_tls(look: Look) -> Iterator[Finding]:
+    """Does the server accept TLS 1.0 or 1.1?"""
+    _must_speak_tls(look)
+    accepted = []
+    for name, version in (("1.0", ssl.TLSVersion.TLSv1), ("1.1", ssl.TLSVersion.TLSv1_1)):
+        try:
+            context = wire.old(version)
+        except OSError as error:
+            raise CouldNotLook(str(error)) from None
+        try:
+            wire.handshake(look.target.host, look.target.port, context)
+        except OSError:
+            continue
+        accepted.append(name)
+    if accepted:
+        yield Finding(
+            "old-tls",
+            Severity.FIX,
+            f"The server accepts TLS {' and '.join(accepted)}.",
+            f"handshake with TLS {' and '.join(accepted)} alone → accepted",
+            "Both are withdrawn since 2021 (RFC 8996): they rest on MD5 and SHA-1.",
+            "CWE-327",
+            "net:\n  tls:\n    disabledProtocols: TLS1_0,TLS1_1",
+            _s_client(look, "-tls1_1") + "  # wanted: alert protocol version",
+        )
+
+
+def _authorities(look: Look) -> str | None:
+    """The file of authorities that clients trust, from the first that knows one."""
+    if look.target.ca:
+        return look.target.ca
+    if look.target.client_uri and (ca := parse(look.target.client_uri).ca):
+        return ca
+    try:
+        if configured := look.option("net.tls.CAFile"):
+            return configured
+    except CouldNotLook:
+        pass
+    return str(look.lab.certificates.ca) if look.lab is not None else None
+
+
+def verifies(look: Look, ca: str | None) -> str:
+    """Why the server's certificate does not lead to one of these authorities; empty if it does."""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if look.target.cert:
+            context.load_cert_chain(look.target.cert)
+    except OSError as error:
+        raise CouldNotLook(f"{ca} cannot be read: {error}") from None
+    context.check_hostname = False
+    try:
+        wire.handshake(look.target.host, look.target.port, context)
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except OSError as error:
+        raise CouldNotLook(f"the handshake failed: {error}") from None
+    return ""
+
+
+@check("certificate-untrusted")
+def certificate_untrusted(look: Look) -> Iterator[Finding]:
+    """Does the server's certificate lead to the authority that clients trust?"""
+    _must_speak_tls(look)
+    ca = _authorities(look)
+    why = verifies(look, ca)
+    if why and "expired" not in why:
+        if ca is None and "self-signed" not in why and "self signed" not in why:
+            raise CouldNotLook(
+                f"no public authority made this certificate ({why}); name your own: ca"
+            )
+        yield Finding(
+            "certificate-untrusted",
+            Severity.FIX,
+            "The server's certificate does not lead to the authority that clients trust.",
+            f"handshake that trusts {Path(ca).name if ca else 'the public authorities'} → {why}",
+            "A client that checks cannot connect, so its check will be turned off, and then "
+            "anyone can stand between.",
+            "CWE-295",
+            "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem  # signed by your authority",
+            _s_client(look),
+        )
+
+
+@check("certificate-wrong-name")
+def certificate_wrong_name(look: Look) -> Iterator[Finding]:
+    """Is the certificate made out to the name that clients dial?"""
+    names = _names(_certificate(look))
+    dialled = [look.target.host]
+    if look.lab is not None:
+        dialled = ["127.0.0.1", "localhost"]
+    if look.target.client_uri:
+        dialled = list(parse(look.target.client_uri).hosts)
+    if not any(_is_for(name, host) for name in names for host in dialled):
+        yield Finding(
+            "certificate-wrong-name",
+            Severity.FIX,
+            "The certificate is made out to another host.",
+            f"subjectAltName → {', '.join(names) or 'none'}; clients dial {', '.join(dialled)}",
+            "A client that checks the name cannot connect, so its check will be turned off.",
+            "CWE-297",
+            f"# a certificate with subjectAltName {dialled[0]}, then:\n"
+            "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem",
+            f"{_s_client(look)} -verify_hostname {dialled[0]}",
+        )
+
+
+@check("certificate-expiry")
+def certificate_expiry(look: Look) -> Iterator[Finding]:
+    """Has the certificate expired, or will it soon?"""
+    certificate = _certificate(look)
+    now = datetime.datetime.now(datetime.UTC)
+    left = certificate.not_valid_after_utc - now
+    whole = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    expired = left.total_seconds() <= 0
+    if expired or (left.days < _SOON_DAYS and left < whole * _SOON_SHARE):
+        yield Finding(
+            "certificate-expiry",
+            Severity.FIX if expired else Severity.WARN,
+            "The certificate has expired." if expired else "The certificate expires soon.",
+            f"notAfter → {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+            "mongod does not start with an expired certificate, and clients that check do not "
+            "connect.",
+            "CWE-298",
+            "# a new certificate in the same file, then, without a restart:\n"
+            'client.admin.command("rotateCertificates")',
+            f"{_s_client(look)} | openssl x509 -noout -enddate",
+        )
+
+
+def _certificate(look: Look) -> x509.Certificate:
+    der = _must_speak_tls(look).certificate
+    if not der:
+        raise CouldNotLook("the server showed no certificate")
+    return x509.load_der_x509_certificate(der)
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return found.get_values_for_type(x509.DNSName) + [
+        str(address) for address in found.get_values_for_type(x509.IPAddress)
+    ]
+
+
+def _is_for(name: str, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(name) == ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    if name.startswith("*."):
+        return "." in host and host.split(".", 1)[1] == name[2:]
+    return name == host
+
+
+def _server_allows(look: Look, name: str, option: str, severity: Severity, what: str, why: str):
+    _must_speak_tls(look)
+    if look.is_on(f"net.tls.{option}"):
+        yield Finding(
+            name,
+            severity,
+            what,
+            f"options in force → net.tls.{option}: true",
+            why,
+            "CWE-295",
+            f"# leave out net.tls.{option}, or\nnet:\n  tls:\n    {option}: false",
+            'client.admin.command("getCmdLineOpts")["parsed"]["net"]["tls"]',
+        )
+
+
+@check("allow-invalid-certificates")
+def allow_invalid_certificates(look: Look) -> Iterator[Finding]:
+    """Does the server accept any certificate from its clients and partners?"""
+    return _server_allows(
+        look,
+        "allow-invalid-certificates",
+        "allowInvalidCertificates",
+        Severity.FIX,
+        "The server accepts certificates that it could not check.",
+        "Anyone can make a certificate with any name in it. A rule that only machines with a "
+        "certificate may connect then keeps nobody out.",
+    )
+
+
+@check("allow-invalid-hostnames")
+def allow_invalid_hostnames(look: Look) -> Iterator[Finding]:
+    """Does the server accept partners under another machine's certificate?"""
+    return _server_allows(
+        look,
+        "allow-invalid-hostnames",
+        "allowInvalidHostnames",
+        Severity.WARN,
+        "The server does not compare the names in its partners' certificates.",
+        "Then the certificate of any machine of the same authority will do for every other.",
+    )
+
+
+@check("open-key-file")
+def open_key_file(look: Look) -> Iterator[Finding]:
+    """Can others on the machine read a private key?"""
+    look.inside  # noqa: B018 - first: does it answer at all
+    named = [
+        path
+        for option in ("net.tls.certificateKeyFile", "net.tls.clusterFile", "security.keyFile")
+        if (path := look.option(option))
+    ]
+    if not named:
+        raise NothingToLookAt("the server uses no key file")
+    if os.name != "posix":
+        raise CouldNotLook("file modes are looked at on Linux and macOS alone")
+    for path in named:
+        try:
+            mode = stat.S_IMODE(Path(path).stat().st_mode)
+        except OSError as error:
+            raise CouldNotLook(f"{look.shown(path)} cannot be seen: {error.strerror}") from None
+        if mode & 0o077:
+            closed = any(not p.stat().st_mode & 0o011 for p in Path(path).resolve().parents)
+            yield Finding(
+                "open-key-file",
+                Severity.WARN if closed else Severity.FIX,
+                "Others on this machine may read the server's private key."
+                + (" Only the folder above it keeps them out." if closed else ""),
+                f"mode of {look.shown(path)} → {mode:04o}",
+                "Who has the key can pose as the server. mongod checks the mode of its keyFile at "
+                "start, and that of a certificate never.",
+                "CWE-732",
+                f"chmod 600 {look.shown(path)}",
+                f"stat -c %a {look.shown(path)}  # wanted: 600 or 400",
+            )
