@@ -68,8 +68,10 @@ def _without_answer(source: str, where: str) -> str:
             kept.append(line)
     if inside:
         raise DataError(f"{where}: `{BEGIN}` has no `{END}`.")
+    if len(kept) == len(lines):
+        return source
     left = re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
-    if len(kept) < len(lines) and not left.strip():
+    if not left.strip():
         raise DataError(
             f"{where}: the answer leaves an empty cell. Put what the learner begins with above "
             f"`{BEGIN}`, as `answer = ...` or a comment."

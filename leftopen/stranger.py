@@ -92,7 +92,7 @@ def _connect(uri: str) -> tuple[MongoClient | None, str]:
     """A client that reaches the server, over TLS where the server speaks it, and how."""
     host, port = _place(uri)
     try:
-        tls = _speaks_tls(host, port)
+        tls = speaks_tls(host, port)
     except OSError as error:
         refused = isinstance(error, ConnectionRefusedError)
         return None, "connection refused" if refused else f"no connection: {error}"
@@ -106,8 +106,13 @@ def _connect(uri: str) -> tuple[MongoClient | None, str]:
     return client, f"connected, {'over TLS' if tls else 'in plain text'}"
 
 
-def _speaks_tls(host: str, port: int) -> bool:
-    """Whether a TLS handshake succeeds, with any certificate: a stranger does not care whose."""
+def speaks_tls(host: str, port: int) -> bool:
+    """Whether a TLS handshake succeeds, with any certificate: a stranger does not care whose.
+
+    Raises:
+        NotLoopback: the host is not this machine.
+        OSError: nothing accepts a connection there.
+    """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -32,9 +32,10 @@ def no_login(look: Look) -> Iterator[Finding]:
                 "Without authorization every client is an administrator: it can read, change and "
                 "delete everything, and stop the server.",
                 "CWE-306",
-                f"{_AUTHORIZATION}\n# and then, at once, the first administrator:\n"
+                "# first, with the network closed, the administrator:\n"
                 'db.command("createUser", "ops", pwd=…, roles=["root"], '
-                'mechanisms=["SCRAM-SHA-256"])',
+                'mechanisms=["SCRAM-SHA-256"])\n'
+                f"# then, in mongod.conf, and after a restart:\n{_AUTHORIZATION}",
                 f'{stranger(look, glimpse)}["{database}"]["{name}"].{_READ}  '
                 "# wanted: requires authentication",
             )

@@ -107,8 +107,8 @@ def _retest(look: Look) -> str:
 
 
 _WHY = (
-    "Anyone can ask the version, before any login, and it cannot be hidden. So it must be one "
-    "without known holes."
+    "Anyone can ask the version, before any login; servers before 8.1 cannot hide it. So it must "
+    "be one without known holes."
 )
 _UNTIL_THEN = {
     "zlib": "; until then:\nnet:\n  compression:\n    compressors: snappy,zstd",

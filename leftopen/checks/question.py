@@ -52,6 +52,8 @@ class Task(Mapping[str, object]):
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_shown(part)}" for name, part in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(sorted(map(str, value)) if isinstance(value, set) else map(str, value))
     return str(value)

@@ -4,6 +4,8 @@ import html
 from dataclasses import dataclass
 from enum import Enum
 
+from leftopen.errors import LeftOpenError
+
 
 class Kind(Enum):
     """The five verdicts: symbol, words, colour (Okabe and Ito, dark enough on white)."""
@@ -45,6 +47,8 @@ class Verdict:
 
 def error_in_cell(error: Exception) -> Verdict:
     """The verdict on an answer that could not even be looked at."""
+    if isinstance(error, LeftOpenError):  # its message names the next step
+        return Verdict(Kind.ERROR, f"Nothing could be checked. {str(error).rstrip('.')}.")
     return Verdict(
         Kind.ERROR,
         f"Nothing could be checked: {type(error).__name__}: {error}. "

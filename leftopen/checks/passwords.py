@@ -1,0 +1,34 @@
+"""Whether a password would stand against the first guesses."""
+
+import string
+
+SHORTEST = 15  # characters of a password that is used alone: NIST SP 800-63B-4, 3.1.1.2
+_WORDS = """
+admin administrator root password passwort letmein welcome qwerty secret changeme mongodb mongo
+database sensenets login test 123456
+"""
+KNOWN = frozenset(_WORDS.split())
+_FEWEST_LETTERS = 3  # that must be left when name and known words are taken out
+_FEWEST_KINDS = 5  # different characters
+
+
+def weakness(name: str, password: str) -> str:
+    """What is wrong with a password: ``known_password``, ``short_password``, or nothing.
+
+    Known is what the lists of guesses begin with: the account's name or a common word, with digits
+    and signs around it, and one character over and over. NIST SP 800-63B-4, 3.1.1.2, asks for a
+    comparison with a list of common, expected and compromised passwords; this one is short.
+
+    Args:
+        name: the account's name.
+        password: the password, in clear.
+    """
+    rest = password.lower()
+    for word in sorted({name.lower(), *KNOWN}, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    letters = sum(sign.isalpha() for sign in rest)
+    only_digits = all(sign in string.digits for sign in password)
+    few = letters < _FEWEST_LETTERS and not (only_digits and rest == password.lower())
+    if few or len(set(password)) < _FEWEST_KINDS or password in string.digits * 3:
+        return "known_password"
+    return "short_password" if len(password) < SHORTEST else ""
