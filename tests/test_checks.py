@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import pandas as pd
 import pytest
 from exercise_notebooks import pattern
 
@@ -137,6 +138,14 @@ def test_progress_hints_and_reason_follow_the_verdicts(ex):
     assert "3 tries, 2 hints" in board
     assert len(ex.hint(1).texts) == 2  # readable after success, and no further one is taken
     assert repr(ex.reason(1)).startswith("Why it matters. A server that listens")
+
+
+def test_a_number_out_of_pandas_is_a_number(ex):
+    ex.ask(lambda at, x: RIGHT if type(x) is int and x == 7 else "login_instead")
+    assert ex.check(1, pd.Series([3, 7]).max()).kind is Kind.RIGHT
+    assert ex.check(1, 7.0).kind is Kind.ERROR
+    assert ex.check(1, pd.Series([7.5]).max()).kind is Kind.ERROR
+    assert ex.check(1, True).kind is Kind.ERROR
 
 
 def test_reset_forgets_one_question(ex, capsys):

@@ -1,10 +1,12 @@
 """The exercises: questions whose answers are tried on the learner's own server, not read."""
 
 import importlib
+import numbers
 import sys
 import threading
 from types import ModuleType
 
+import numpy as np
 from pymongo.errors import ConnectionFailure
 
 from leftopen import course, learner, progress
@@ -90,6 +92,7 @@ class Exercise:
             LeftOpenError: there is no such question.
         """
         question = self._question(number)
+        answer = tuple(map(_plain, answer))
         verdict = self._refuse(number, question, answer) or self._try(number, question, answer)
         if verdict.kind not in (Kind.NOT_ATTEMPTED, Kind.BLOCKED):
             right = verdict.kind is Kind.RIGHT
@@ -207,6 +210,13 @@ class Exercise:
             return Verdict(Kind.NOT_ATTEMPTED, text, tried)
         sentence = self._texts[number].near_misses[found]
         return Verdict(Kind.NOT_YET, sentence.format(**at.task, **at.values), tried)
+
+
+def _plain(given: object) -> object:
+    """A number of NumPy or pandas as Python's own; anything else as it is."""
+    if isinstance(given, numbers.Integral) and not isinstance(given, bool):
+        return int(given)
+    return float(given) if isinstance(given, np.floating) else given
 
 
 def _blocked(lab: Lab) -> Verdict:
