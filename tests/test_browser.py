@@ -109,7 +109,7 @@ def test_exercise_07_as_a_learner_does_it(page, jupyter):
     assert run_cell(page, asked).startswith("○ Not attempted.")
     write(page, answer, 'admin_uri = "please let me in"')
     run_cell(page, answer)
-    assert run_cell(page, asked).startswith("‼ Your cell raised an error.")
+    assert run_cell(page, asked).startswith("‼ An error in your cell.")
     write(page, asked, "ex.hint(1)")
     assert run_cell(page, asked).startswith("Hint 1 of 3.")
     keep_picture(page, "exercise_07_hint")

@@ -136,7 +136,8 @@ def test_progress_hints_and_reason_follow_the_verdicts(ex):
     board = repr(ex.progress())
     assert "1 of 1 right, 1 of 1 points" in board
     assert "3 tries, 2 hints" in board
-    assert len(ex.hint(1).texts) == 2  # readable after success, and no further one is taken
+    assert len(ex.hint(1).texts) == 3  # all are readable after success, and none is counted
+    assert "2 hints" in repr(ex.progress())
     assert repr(ex.reason(1)).startswith("Why it matters. A server that listens")
 
 
@@ -198,7 +199,7 @@ def test_where_the_record_cannot_be_kept_the_verdict_is_still_told(ex, monkeypat
 
 def test_hints_and_board_escape_and_speak_in_words(ex):
     list(verdicts(ex, "login_instead"))
-    hints = Hints(1, ("a <b>",), 3)
+    hints = Hints(("a <b>",), 3)
     assert "&lt;b&gt;" in hints._repr_html_()
     assert repr(hints) == "Hint 1 of 3. a <b>"
     page = ex.progress()._repr_html_()

@@ -100,17 +100,20 @@ class Exercise:
         return verdict
 
     def hint(self, number: int) -> Hints:
-        """The hints of a question: one more each time, up to three. They stay readable."""
-        text = self._text(number)
-        most = len(text.hints)
-        taken = _save(progress.take_hint, self.learner, self.name, number, most)
-        return Hints(number, text.hints[: most if taken is None else taken], most)
+        """The hints of a question: one more each time, up to three; once it is solved, all."""
+        hints = self._text(number).hints
+        taken = _save(progress.take_hint, self.learner, self.name, number, len(hints))
+        shown = len(hints) if taken is None or self._is_solved(number) else taken
+        return Hints(hints[:shown], len(hints))
+
+    def _is_solved(self, number: int) -> bool:
+        records = _save(progress.read, self.learner, self.name) or {}
+        return number in records and records[number].solved
 
     def reason(self, number: int) -> Reason | Verdict:
         """Why a question matters; told once its answer was right."""
         text = self._text(number)
-        records = _save(progress.read, self.learner, self.name) or {}
-        if number in records and records[number].solved:
+        if self._is_solved(number):
             return Reason(text.reason)
         return Verdict(Kind.NOT_ATTEMPTED, "The reason is told once the answer was right.")
 
@@ -155,8 +158,8 @@ class Exercise:
             if not isinstance(given, wanted) or (wanted is not bool and isinstance(given, bool)):
                 return Verdict(
                     Kind.ERROR,
-                    f"`{name}` must be {wanted.__name__}, but it is {type(given).__name__}. "
-                    f"Nothing was tried. The call is {call}.",
+                    f"The type of `{name}` is `{type(given).__name__}`, and the question asks for "
+                    f"`{wanted.__name__}`. Nothing was tried. The call is {call}.",
                 )
             if isinstance(given, Lab) and not given.is_running:
                 return _blocked(given)

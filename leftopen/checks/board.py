@@ -7,14 +7,13 @@ from leftopen.checks.verdict import Kind
 from leftopen.course import Question
 from leftopen.progress import Record
 
-_STATES = {"RIGHT": "right", "NOT_YET": "not yet", "ERROR": "your cell raised an error"}
+_STATES = {"RIGHT": "right", "NOT_YET": "not yet", "ERROR": "an error in your cell"}
 
 
 @dataclass(frozen=True)
 class Hints:
     """The hints of one question that were taken so far, of ``most``."""
 
-    number: int
     texts: tuple[str, ...]
     most: int
 
@@ -22,13 +21,9 @@ class Hints:
         return f"Hint {place} of {self.most}."
 
     def __repr__(self) -> str:
-        if not self.texts:
-            return f"No hint of question {self.number} was taken before it was solved."
         return "\n".join(f"{self._head(n)} {text}" for n, text in enumerate(self.texts, 1))
 
     def _repr_html_(self) -> str:
-        if not self.texts:
-            return f"<p>{html.escape(repr(self))}</p>"
         rows = "".join(
             f"<p style='margin:0.3em 0'><b>{self._head(n)}</b> {html.escape(text)}</p>"
             for n, text in enumerate(self.texts, 1)

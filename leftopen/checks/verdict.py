@@ -14,7 +14,7 @@ class Kind(Enum):
     RIGHT = ("✓", "Right.", "#006B4D")
     NOT_YET = ("✗", "Not yet.", "#A34700")
     BLOCKED = ("■", "Blocked.", "#005A8C")
-    ERROR = ("‼", "Your cell raised an error.", "#8A3A6B")
+    ERROR = ("‼", "An error in your cell.", "#8A3A6B")
 
 
 @dataclass(frozen=True)
