@@ -1,5 +1,8 @@
 """The auditor on real servers: what is right stays unreported, what is unseen is never a pass."""
 
+import html
+import inspect
+import re
 import secrets
 import time
 
@@ -64,6 +67,15 @@ def test_both_ways_of_importing_give_the_auditor(stage):
 
     assert audit is leftopen.audit
     assert audit(stage.lab, user="ops", password=servers.OPS).exit_code == 0
+
+
+def test_help_begins_with_the_purpose_and_every_argument():
+    from leftopen import audit
+
+    told = inspect.getdoc(audit)
+    assert told.startswith("The auditor: ``audit(lab)`` looks at a server")
+    listed = re.findall(r"^ {4}((?:\w+, )*\w+) {2,}\w", told, re.MULTILINE)
+    assert ", ".join(listed).split(", ") == list(inspect.signature(run).parameters)
 
 
 def test_a_private_authority_with_the_right_names_is_fine(stage):
@@ -223,9 +235,23 @@ def test_without_a_login_much_is_not_looked_at_and_that_is_no_pass(stage):
 def test_a_wrong_password_and_a_login_that_may_little(stage):
     report = run(stage.lab, user="ops", password="not this one")
     assert "the login of 'ops' in 'admin' is refused" in why(report, "broad-role")
+    first = repr(report).splitlines()[0]
+    assert "without a login, because the login of 'ops' in 'admin' is refused" in first
+    assert html.escape(first) in report._repr_html_().partition("</p>")[0]
     report = run(stage.lab, user="shop_app", password=servers.APP, auth_source="shop")
+    assert report.login_refused == ""
+    assert "refused" not in report.summary
     assert why(report, "broad-role") == "the login 'shop_app' may not run usersInfo"
     assert report.exit_code == 2
+
+
+def test_a_login_that_an_open_server_refuses_is_told_too(open_lab):
+    open_lab.configure("net: {bindIp: 127.0.0.1}", replace=True)
+    report, without = run(open_lab, user="nobody", password="no"), run(open_lab)
+    assert "the login of 'nobody' in 'admin' is refused" in repr(report).splitlines()[0]
+    assert without.login_refused == ""
+    assert bad(report) == bad(without) != set()
+    assert report.not_looked == ()
 
 
 def test_a_server_that_is_down_is_no_pass(stage):

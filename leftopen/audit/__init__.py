@@ -1,7 +1,19 @@
 """The auditor: ``audit(lab)`` looks at a server and says what it found, and what it could not see.
 
-It only looks: nothing is written to the server. This module can be called, so that
-``from leftopen import audit`` gives the auditor while ``leftopen.audit`` stays a package.
+It only looks: nothing is written to the server. ``report = audit(server, ...)`` takes:
+
+    server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017"
+    user, password  an administrator's login; without one, some checks cannot look
+    auth_source     the database in which that account is; "admin" unless told
+    client_uri      the address that an application uses; it is read, and never connected to
+    ca              a PEM file: the authority that the server's certificate must lead to
+    cert            a PEM file: certificate and key of a client, for a server that wants one
+    administrators  further accounts that people administer with
+    wanted          addresses beyond loopback at which the server is meant to listen
+
+The report shows itself. Its parts are report.findings, .not_looked, .passed, .left_out and
+.blind_spots; report.table() is a data frame. ``from leftopen import audit`` gives this module,
+which can be called.
 """
 
 import sys

@@ -119,12 +119,17 @@ class Glimpse:
 
 
 class Look:
-    """One look at one server. Close it with :meth:`close`."""
+    """One look at one server. Close it with :meth:`close`.
+
+    Attributes:
+        login_refused: in words, that the login of the target is refused; else empty.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.lab = target.lab
         self.kept: dict[str, object] = {}
+        self.login_refused = ""
         self._clients: list[MongoClient] = []
         # Before anything that the audit itself does can be logged.
         self.log_end: int | None = None
@@ -244,12 +249,13 @@ class Look:
         try:
             client.admin.command("ping")
         except OperationFailure as error:
-            if self.inside.find == 0:
-                return self.client()
-            raise CouldNotLook(
+            self.login_refused = (
                 f"the login of {target.user!r} in {target.auth_source!r} is refused: "
                 f"{_words(error)}"
-            ) from None
+            )
+            if self.inside.find == 0:
+                return self.client()
+            raise CouldNotLook(self.login_refused) from None
         except PyMongoError as error:
             raise CouldNotLook(f"the server does not answer: {error}") from None
         return client

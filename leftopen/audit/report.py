@@ -78,6 +78,7 @@ class Report:
         passed: the ids of the checks that looked and found nothing.
         left_out: checks that have no object here, or that a rule leaves out, each with why.
         blind_spots: what no audit of this kind can see.
+        login_refused: in words, that the login which was given is refused; else empty.
     """
 
     target: str
@@ -87,6 +88,7 @@ class Report:
     passed: tuple[str, ...]
     left_out: tuple[NotLooked, ...]
     blind_spots: tuple[str, ...]
+    login_refused: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -107,13 +109,15 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """The report in one sentence."""
+        """The report in a sentence or two; a login that was refused is told first."""
         count = {s: sum(f.severity is s for f in self.findings) for s in Severity}
         version = f" (mongod {self.version})" if self.version else ""
+        refused = self.login_refused.rstrip(".")
+        login = f" without a login, because {refused}. Found" if refused else ""
         missed = len(self.not_looked)
         looked = f"{missed} could not look" if missed else "every check could look"
         return (
-            f"Audit of {self.target}{version}: {count[Severity.FIX]} to fix, "
+            f"Audit of {self.target}{version}{login}: {count[Severity.FIX]} to fix, "
             f"{_count(count[Severity.WARN], 'warning')}, {_count(count[Severity.NOTE], 'note')}; "
             f"{_count(len(self.passed), 'check')} found nothing, {looked}."
         )

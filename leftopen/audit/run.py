@@ -88,6 +88,7 @@ def run(
         tuple(outcome.passed),
         tuple(outcome.left_out),
         _ALWAYS_BLIND + (() if target.lab else _BLIND_OUTSIDE_A_LAB),
+        look.login_refused,
     )
 
 

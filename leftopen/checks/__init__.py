@@ -1,10 +1,10 @@
 """The exercises: questions whose answers are tried on the learner's own server, not read."""
 
+import functools
 import importlib
 import numbers
 import sys
 import threading
-from types import ModuleType
 
 import numpy as np
 from pymongo.errors import ConnectionFailure
@@ -20,10 +20,10 @@ CHECK_SECONDS = 60.0
 _RIGHT_TEXT = "Each thing that was tried came out as it should."
 
 
-def _modules() -> dict[str, str]:
-    """The exercises that have questions, with the module that tries each."""
-    lessons = [lesson for lesson in course.load().lessons if lesson.questions]
-    return {lesson.name: f"leftopen.checks.{lesson.slug}" for lesson in lessons}
+@functools.cache
+def _lessons() -> dict[str, course.Lesson]:
+    """The lessons that have questions, by name."""
+    return {lesson.name: lesson for lesson in course.load().lessons if lesson.questions}
 
 
 class Exercise:
@@ -38,16 +38,14 @@ class Exercise:
     """
 
     def __init__(self, name: str, learner_name: str | None = None) -> None:
-        modules = _modules()
-        if name not in modules:
-            raise LeftOpenError(f"There is no exercise {name!r}. There is: {', '.join(modules)}.")
-        module: ModuleType = importlib.import_module(modules[name])
+        lessons = _lessons()
+        if name not in lessons:
+            raise LeftOpenError(f"There is no exercise {name!r}. There is: {', '.join(lessons)}.")
+        module = importlib.import_module(f"leftopen.checks.{lessons[name].slug}")
         self.name = name
         self.learner = learner_name or learner.current()
         self._questions: dict[int, Question] = module.QUESTIONS
-        lessons = course.load().lessons
-        texts = next(lesson.questions for lesson in lessons if lesson.name == name)
-        self._texts = {text.number: text for text in texts}
+        self._texts = {text.number: text for text in lessons[name].questions}
         self._lab: Lab | None = None
 
     # -- what a question gives ----------------------------------------------------------------
