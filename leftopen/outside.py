@@ -323,6 +323,7 @@ class _Relay:
             sock.close()
 
     def _cancel(self) -> None:
+        self._loop.remove_reader(self._listener)  # else an accept that is due meets the cancel
         if self._main is not None:
             self._main.cancel()
 

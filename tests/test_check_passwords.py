@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from leftopen.checks.passwords import SHORTEST, weakness
+from leftopen.checks.passwords import SHORTEST, judge, weakness
+from leftopen.checks.question import Attempt, Task
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,9 @@ from leftopen.checks.passwords import SHORTEST, weakness
         "sensenets-mongodb-2026",
         "aaaaaaaaaaaaaaaaaaaa",
         "123456789012345",
+        "sensenets2018-sensenets",
+        "workshop-workshop-1",
+        "a" * 15,
     ],
 )
 def test_a_password_of_the_name_or_of_common_words_is_known(password):
@@ -40,6 +44,16 @@ def test_a_password_of_fewer_characters_than_nist_asks_for_is_short(password):
 )
 def test_long_passwords_that_nobody_guesses_are_taken(password):
     assert weakness("kestrel_admin", password) == ""
+
+
+def test_what_was_counted_is_shown():
+    at = Attempt(Task())
+    assert judge(at, "the password", "map", "sensenets2018-map") == "known_password"
+    assert at.tried == [
+        "the password: count its different characters → 12",
+        "the password: take out known names and common words → 0 letters are left",
+        "the password: length → 17 characters",
+    ]
 
 
 def test_what_the_lesson_advises_is_taken():

@@ -4,7 +4,9 @@ import pytest
 from pymongo import MongoClient
 
 from leftopen import checks
+from leftopen.checks import give_each_role_its_part_log as log
 from leftopen.checks import give_each_role_its_part_more as more
+from leftopen.checks import give_each_role_its_part_proof as proof
 from leftopen.checks.verdict import Kind
 
 NAME = "08_give_each_role_its_part"
@@ -60,7 +62,7 @@ def contents(client):
 @pytest.mark.parametrize("number", range(1, 7))
 def test_a_check_leaves_nothing_behind_also_as_an_account_that_may_do_everything(ex, number):
     lab, task = ex.lab(number), ex.task(number)
-    with administrator(lab, task) as client:
+    with administrator(lab, proof.with_administrator(task) if number == 6 else task) as client:
         client.admin.command("createUser", "anybody", pwd="a b c d e", roles=["root"])
         if number == 2:
             client.sensenets.command("create", task["view"], viewOn="people", pipeline=[])
@@ -84,3 +86,79 @@ def test_the_views_check_takes_its_newcomer_out_again(ex):
         verdict = ex.check(2, lab, lab.inside.uri_as("ada", "a b c d e"))
         assert any("one person more" in line and "401" in line for line in verdict.tried)
         assert contents(client) == before
+
+
+WORK = frozenset({"find people", "insert positions"})
+OLD, NEW, WIDE = ({"role": name, "db": "sensenets"} for name in ("old", "new", "readWrite"))
+PRIVILEGES = [
+    {"resource": {"db": "sensenets", "collection": "people"}, "actions": ["find"]},
+    {"resource": {"db": "sensenets", "collection": ""}, "actions": ["insert"]},
+]
+
+
+def role(verb, name="new", **options):
+    return verb, {verb: name, "$db": "sensenets", **options}
+
+
+def user(verb, name="desk", **options):
+    return verb, {verb: name, "$db": "admin", **options}
+
+
+MADE = role("createRole", privileges=PRIVILEGES, roles=[])
+GIVEN = user("grantRolesToUser", roles=[NEW])
+TAKEN = user("revokeRolesFromUser", roles=[OLD])
+SET = user("updateUser", roles=[NEW])
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [],
+        [MADE, GIVEN, TAKEN],
+        [MADE, SET],
+        [MADE, user("updateUser", roles=[WIDE]), SET],
+        [MADE, role("createRole", "outer", privileges=[], roles=["new"]), GIVEN, TAKEN],
+        [MADE, user("dropUser", "report"), user("revokeRolesFromUser", "report", roles=[OLD]), SET],
+        [MADE, user("updateUser", pwd="xxx"), SET],
+        # What is refused at the end too is another mistake, and told as such.
+        [role("createRole", privileges=[], roles=[]), SET],
+    ],
+)
+def test_no_gap_is_seen_where_there_is_none(commands):
+    assert not log.lacked(commands, "desk", "old", WORK)
+
+
+@pytest.mark.parametrize(
+    ("commands", "gap"),
+    [
+        ([MADE, TAKEN, GIVEN], WORK),
+        ([TAKEN, MADE, GIVEN], WORK),
+        ([MADE, user("updateUser", roles=[]), GIVEN], WORK),
+        (
+            [
+                role("createRole", privileges=PRIVILEGES[:1], roles=[]),
+                SET,
+                role("grantPrivilegesToRole", privileges=PRIVILEGES[1:]),
+            ],
+            {"insert positions"},
+        ),
+        (
+            [
+                role("createRole", privileges=[], roles=["read"]),
+                SET,
+                role("updateRole", privileges=PRIVILEGES),
+            ],
+            {"insert positions"},
+        ),
+        ([MADE, SET, role("dropRole"), MADE, SET], WORK),
+        ([user("dropUser"), MADE, user("createUser", roles=[NEW])], WORK),
+    ],
+)
+def test_a_gap_is_seen_whatever_the_commands_were(commands, gap):
+    assert log.lacked(commands, "desk", "old", WORK) == gap
+
+
+def test_how_often_a_password_was_set_is_counted_for_the_account_alone():
+    once = user("updateUser", pwd="xxx")
+    assert log.passwords_set([once, SET, user("updateUser", "report", pwd="xxx")], "desk") == 1
+    assert log.passwords_set([once, once], "desk") == 2

@@ -14,6 +14,7 @@ from leftopen.checks.persona import (
     administrator,
     is_open,
     locked_lab,
+    misspelt,
     operator,
     try_all,
     variant,
@@ -65,6 +66,8 @@ def _gate(at: Attempt, lab: Lab, gate_uri: str) -> str:
     missing, surplus = wanted - gate.can, gate.more_than(wanted)
     at.values.update(other=other, missing=words(missing), works=words(wanted & gate.can))
     at.values.update(more=words(surplus))
+    if misspelt(at, lab, "as the gate", gate):
+        return "misspelt"
     if found := _far_too_much(gate.can, other):
         return found
     if gate.can == {f"find {into}", f"insert {read}"}:
@@ -103,7 +106,7 @@ def _analyst_task(draw: Draw) -> Task:
         **administrator(draw),
         view=(draw.pick("view", _VIEWS), "the name of the view, in the database sensenets"),
         show=(
-            sorted(draw.shuffle("show", _COUNTED)[:3]),
+            ", ".join(sorted(draw.shuffle("show", _COUNTED)[:3])),
             "the fields of people that the view shows; no others, and none that comes later",
         ),
     )
@@ -113,8 +116,10 @@ def _analyst(at: Attempt, lab: Lab, analyst_uri: str) -> str:
     """The analyst reads a view with the fields of the task, and nothing else."""
     login = credentials(lab, "analyst_uri", analyst_uri)
     view = at.task["view"]
+    if is_open(at, lab):
+        return "authorization_off"
     with operator(lab, at.task) as admin:
-        if not admin.sensenets[view].find_one():
+        if admin.sensenets[view].find_one() is None:  # a document without fields is one
             at.note("as the administrator", f"look into {view}", "nothing is there")
             return "no_view"
         collections = ("people", "positions", "trackers", view)
@@ -141,20 +146,21 @@ def _past_the_view(analyst: Persona, view: str) -> str:
     can = analyst.can
     if can & SERVER_WIDE:
         return "allow_everything"
-    if {f"collMod {view}", f"dropCollection {view}"} & can and f"find {view}" not in can:
-        return "can_change_view"
+    changes_view = bool({f"collMod {view}", f"dropCollection {view}"} & can)
     if f"find {view}" not in can:
-        return "denied"
+        if changes_view:
+            return "can_change_view"
+        return "another_in_place" if analyst.more_than(()) else "denied"
     if {"find people", "find positions"} <= can:
         return "whole_database"
     if "find people" in can:
         return "base_still_read"
-    return "can_change_view" if f"collMod {view}" in can else ""
+    return "can_change_view" if changes_view else ""
 
 
 def _what_the_view_shows(at: Attempt, admin: MongoClient, analyst: MongoClient) -> str:
     """What is wrong with the view's fields and rows, as the analyst reads them."""
-    show, view = at.task["show"], analyst.sensenets[at.task["view"]]
+    show, view = at.task["show"].split(", "), analyst.sensenets[at.task["view"]]
     people = admin.sensenets.people
     rows, number = list(view.find()), people.count_documents({})
     people.insert_one({**people.find_one(), "_id": -1, "addedLater": "tried"})
@@ -168,10 +174,12 @@ def _what_the_view_shows(at: Attempt, admin: MongoClient, analyst: MongoClient) 
     at.note("as the analyst", "the same, while there is one person more", str(len(after)))
     hidden, lacking = fields - set(show), set(show) - fields
     at.values.update(fields=words(hidden or lacking), rows=len(rows), number=number)
+    if fields <= {"_id"}:
+        return "no_fields"
     if len(rows) == number == len(after):
         return "a_copy"
     if hidden:
-        return "id_shows" if hidden == {"_id"} else "hidden_shows"
+        return "id_shows" if hidden == {"_id"} and not lacking else "hidden_shows"
     if lacking:
         return "hides_too_much"
     if len(rows) != number:
@@ -209,6 +217,8 @@ def _deletion_lab(task: Task) -> Lab:
 def _deletion(at: Attempt, lab: Lab, job_uri: str) -> str:
     """The job removes in one collection, and can do nothing else."""
     login = credentials(lab, "job_uri", job_uri)
+    if is_open(at, lab):
+        return "authorization_off"
     job = try_all(at, "as the deletion job", lab.inside.uri, login)
     if job is None:
         return "cannot_log_in"
@@ -216,15 +226,20 @@ def _deletion(at: Attempt, lab: Lab, job_uri: str) -> str:
     others = _ALL - {here}
     wanted = {f"remove {here}"}
     surplus = job.more_than(wanted)
-    at.values.update(more=words(surplus), others=" and ".join(sorted(others)))
+    reached = sorted(other for other in others if f"remove {other}" in job.can)
+    at.values.update(more=words(surplus), others=" and ".join(reached))
+    if misspelt(at, lab, "as the deletion job", job):
+        return "misspelt"
     if job.can & SERVER_WIDE:
         return "allow_everything"
     if {f"find {here}", f"insert {here}", f"find {min(others)}"} <= job.can:
         return "read_write"
     if f"collMod {here}" in job.can:
         return "db_admin"
-    if any(f"remove {other}" in job.can for other in others):
-        return "everywhere" if wanted <= job.can else "wrong_collection"
+    if reached and wanted <= job.can:
+        return "everywhere" if len(reached) == len(others) else "one_collection_more"
+    if reached:
+        return "wrong_collection"
     if not wanted <= job.can:
         return "other_action" if surplus else "denied"
     if f"find {here}" in job.can:

@@ -6,12 +6,15 @@ from weakref import WeakKeyDictionary
 
 from pymongo import MongoClient
 
+from leftopen.checks import give_each_role_its_part_log as log
 from leftopen.checks.persona import (
     ELSEWHERE,
     MAKES_ACCOUNTS,
     READS_ELSEWHERE,
+    SERVER_WIDE,
     Persona,
     administrator,
+    is_open,
     locked_lab,
     operator,
     try_all,
@@ -38,7 +41,7 @@ class _State:
     held: frozenset[str]
     accounts: int
     roles: int
-    neighbour: frozenset[str]
+    neighbour: frozenset[str] | None  # what the other account may do, if it is let in
 
 
 _BEGAN: WeakKeyDictionary[Lab, _State] = WeakKeyDictionary()
@@ -51,7 +54,7 @@ def narrow_task(draw: Draw) -> Task:
     bird = draw.pick("account", ("crake", "dotterel", "garganey"))
     return Task(
         **administrator(draw),
-        account=(f"{bird}_desk", "the account of a program that is in use now"),
+        account=(f"{bird}_desk", "the account of a program that works from outside"),
         account_password=(draw.password("account"), "its password"),
         role=(draw.pick("role", ("service", "town_hall")), "the role that it holds now"),
         read=(read, "the one collection that it must go on reading"),
@@ -72,7 +75,7 @@ def narrow_lab(task: Task) -> Lab:
             password = task[f"{name}_password"]
             client.admin.command("createUser", task[name], pwd=password, roles=held)
 
-    lab = locked_lab(task, prepare)
+    lab = locked_lab(task, prepare, log.EVERY_COMMAND)
     try:
         with operator(lab, task) as admin:
             _BEGAN[lab] = _state(lab, task, admin)
@@ -97,13 +100,16 @@ def _state(lab: Lab, task: Task, admin: MongoClient) -> _State:
         held=frozenset(role["role"] for role in mine["roles"]) if mine else frozenset(),
         accounts=len(users),
         roles=len(roles),
-        neighbour=other.can if other else frozenset(),
+        neighbour=other.can if other else None,
     )
 
 
 def _shared(lab: Lab, task: Task, row: str, at: Attempt) -> Persona | None:
-    login = {"username": task[row], "password": task[f"{row}_password"], "authSource": "admin"}
-    return try_all(at, "as the program", lab.inside.uri, login)
+    return try_all(at, "as the program, outside", lab.outside.uri, _login(task, row))
+
+
+def _login(task: Task, row: str) -> dict[str, str]:
+    return {"username": task[row], "password": task[f"{row}_password"], "authSource": "admin"}
 
 
 def narrowed(at: Attempt, lab: Lab) -> str:
@@ -115,37 +121,81 @@ def narrowed(at: Attempt, lab: Lab) -> str:
         return "restarted"
     with operator(lab, task) as admin:
         now = _state(lab, task, admin)
+        restrictions = _restrictions(admin, _login(task, "account"))
     program = _shared(lab, task, "account", at)
+    if restrictions and not (program and _admitted(restrictions)):
+        at.note("the account", "may come from outside (authenticationRestrictions)", "no")
+        return "tied_to_a_place"
     if program is None:
         return "password_changed" if now.user_id else "account_gone"
     wanted = {f"find {task['read']}", f"insert {task['change']}", f"update {task['change']}"}
     surplus, missing = program.more_than(wanted), wanted - program.can
     at.values.update(more=words(surplus), missing=words(missing))
     if surplus:
-        return _still_too_wide(task, began, now)
+        return _still_too_wide(task, began, now) or _too_much(task, program, surplus, missing)
     if missing:
         return "program_broken" if missing == wanted else "work_missing"
-    works = now.neighbour == began.neighbour
-    at.note(
-        "as the other account", "all that it could do before", "accepted" if works else "refused"
-    )
-    if not works:
-        return "other_broken"
+    if found := _neighbour(at, began, now):
+        return found
     kept = now.user_id == began.user_id
     at.note("the account", "was there all the time (userId)", "yes" if kept else "no")
-    return RIGHT if kept else "account_replaced"
+    return _meanwhile(at, lab, frozenset(wanted)) if kept else "account_replaced"
 
 
 def _still_too_wide(task: Task, began: _State, now: _State) -> str:
+    """What was done, while the account still has the role with which it began."""
     if task["role"] not in now.held:
-        return "still_wide"
+        return ""
     if len(now.held) > 1:
         return "old_role_left"
-    if now.neighbour != began.neighbour:
+    if (began.neighbour or frozenset()) - (now.neighbour or frozenset()):
         return "shared_role_changed"
     if now.accounts > began.accounts:
         return "new_account"
     return "role_not_given" if now.roles > began.roles else UNTOUCHED
+
+
+def _too_much(task: Task, program: Persona, surplus: set[str], missing: set[str]) -> str:
+    """What is wrong with the role that came in the place of the old one."""
+    for action in ("find", "insert", "update", "remove", "collMod"):
+        if {f"{action} {collection}" for collection in _COLLECTIONS} <= program.can:
+            return "still_wide"
+    if surplus & SERVER_WIDE:
+        return "still_wide"
+    read, change = task["read"], task["change"]
+    if program.can == {f"find {change}", f"insert {read}", f"update {read}"}:
+        return "swapped"
+    return "more_and_less" if missing else "more_than_asked"
+
+
+def _neighbour(at: Attempt, began: _State, now: _State) -> str:
+    """Whether the other account has lost or gained anything."""
+    before, after = began.neighbour or frozenset(), now.neighbour or frozenset()
+    lost, gained = before - after, after - before
+    at.note(
+        "as the other account", "all that it could do before", "refused" if lost else "accepted"
+    )
+    at.values.update(lost=words(lost), gained=words(gained))
+    if now.neighbour is None:
+        return "other_gone"
+    if lost:
+        return "other_broken"
+    if gained:
+        at.note("as the other account", words(gained), "accepted, and was refused before")
+    return "other_has_more" if gained else ""
+
+
+def _meanwhile(at: Attempt, lab: Lab, wanted: frozenset[str]) -> str:
+    """Whether the program noticed something before all was right."""
+    account, changes = at.task["account"], log.changes(lab)
+    at.note("the server's log", "changes of accounts and roles, in their order", log.said(changes))
+    gap = log.lacked(changes, account, at.task["role"], wanted)
+    times = log.passwords_set(changes, account)
+    at.values.update(gap=words(gap), times=times)
+    if gap:
+        return "taken_first"
+    # Set once, it is the old one, since the program was let in with it.
+    return "password_set" if times > 1 else RIGHT
 
 
 # -- 5: one place alone -------------------------------------------------------------------------
@@ -183,6 +233,8 @@ def place_lab(task: Task) -> Lab:
 def placed(at: Attempt, lab: Lab, backup_uri: str) -> str:
     """The backup reads one whole database, from the server's own machine alone."""
     login = credentials(lab, "backup_uri", backup_uri)
+    if is_open(at, lab):
+        return "authorization_off"
     if not _colleague_works(at, lab):
         return "door_shut"
     with operator(lab, at.task) as admin:
@@ -196,6 +248,9 @@ def placed(at: Attempt, lab: Lab, backup_uri: str) -> str:
     )
     if backup is None:
         return "wrong_way_round" if outside else "shut_to_all"
+    if instead := _reads_instead(backup, of, elsewhere[0], login["authSource"]):
+        at.values["instead"] = instead
+        return "another_database"
     if found := _backup_rights(at, backup, of):
         return found
     if outside:
@@ -211,6 +266,15 @@ def _colleague_works(at: Attempt, lab: Lab) -> bool:
     login = {"username": at.task["colleague"], "password": at.task["colleague_password"]}
     with Who(at, label, lab.outside.uri, login) as colleague:
         return colleague.reads("trackers")
+
+
+def _reads_instead(backup: Persona, of: tuple[str, ...], other: str, home: str) -> str:
+    """Another database that is read in place of the task's, or nothing."""
+    if MAKES_ACCOUNTS in backup.can or any(f"find {name}" in backup.can for name in (*of, _LATER)):
+        return ""
+    if READS_ELSEWHERE in backup.can:
+        return other
+    return home if f"find {home}.every collection" in backup.told else ""
 
 
 def _backup_rights(at: Attempt, backup: Persona, of: tuple[str, ...]) -> str:
@@ -248,6 +312,11 @@ def _outside(at: Attempt, lab: Lab, login: dict[str, str], restrictions: list) -
         if place != _HERE:
             return backup.logs_in()
     at.note(label, "log in", f"cannot be told here: outside comes from {_HERE} too")
+    return _admitted(restrictions)
+
+
+def _admitted(restrictions: list[list[dict]]) -> bool:
+    """Whether a client at outside's address would be let in."""
     return all(any(_admits(one, "127.0.0.2") for one in group) for group in restrictions)
 
 

@@ -43,7 +43,6 @@ def proof_task(draw: Draw) -> Task:
     draw = variant(draw, 6, of=24)
     policy = {who: draw.pick(who, options) for who, options in _POLICIES.items()}
     return Task(
-        **administrator(draw),
         policy=(policy, "what each account is to be able to do; all else must be refused"),
         passwords=({who: draw.password(who, 12) for who in policy}, "the accounts' passwords"),
     )
@@ -63,9 +62,15 @@ def _faults(task: Task) -> _Faults:
     return _Faults(*beyond, (order[3], draw.pick("lacking", policy[order[3]].split(", "))))
 
 
+def with_administrator(task: Task) -> Task:
+    """The task with the administrator's login, which nobody needs to answer it."""
+    rows = {name: (value, "") for name, value in task.items()}
+    return Task(**rows, **administrator(Draw(str(task["passwords"]), "08 administrator")))
+
+
 def proof_lab(task: Task) -> Lab:
     """A server with five accounts, four of which break the policy."""
-    faults = _faults(task)
+    faults, whole = _faults(task), with_administrator(task)
 
     def prepare(client: MongoClient) -> None:
         for who, stated in task["policy"].items():
@@ -78,7 +83,7 @@ def proof_lab(task: Task) -> Lab:
             password = task["passwords"][who]
             client.admin.command("createUser", who, pwd=password, roles=[who, *second])
 
-    return locked_lab(task, prepare)
+    return locked_lab(whole, prepare)
 
 
 def _extra_role(client: MongoClient, name: str, fault: tuple[str, str], who: str) -> list[str]:
@@ -116,9 +121,12 @@ def proved(at: Attempt, lab: Lab, breaks: set) -> str:
         return RIGHT
     if not breaks:
         return "nothing_found"
+    if breaks == known - wanted:
+        return "all_accepted"
     if named := _part(breaks, truth, can, faults):
         return named
-    if any(": insert" in element for element in breaks & wanted & can):
+    wrong = breaks ^ truth
+    if wrong & breaks & wanted and all(": insert" in element for element in wrong):
         return "errors_as_refusals"
     return "right_ones_named" if breaks - truth else "incomplete"
 

@@ -2,10 +2,12 @@
 
 import string
 
+from leftopen.checks.question import Attempt
+
 SHORTEST = 15  # characters of a password that is used alone: NIST SP 800-63B-4, 3.1.1.2
 _WORDS = """
 admin administrator root password passwort letmein welcome qwerty secret changeme mongodb mongo
-database sensenets login test 123456
+database sensenets workshop login test 123456
 """
 KNOWN = frozenset(_WORDS.split())
 _FEWEST_LETTERS = 3  # that must be left when name and known words are taken out
@@ -23,12 +25,38 @@ def weakness(name: str, password: str) -> str:
         name: the account's name.
         password: the password, in clear.
     """
-    rest = password.lower()
-    for word in sorted({name.lower(), *KNOWN}, key=len, reverse=True):
-        rest = rest.replace(word, "")
-    letters = sum(sign.isalpha() for sign in rest)
+    rest = _without_known(name, password)
     only_digits = all(sign in string.digits for sign in password)
-    few = letters < _FEWEST_LETTERS and not (only_digits and rest == password.lower())
+    few = _letters(rest) < _FEWEST_LETTERS and not (only_digits and rest == password.lower())
     if few or len(set(password)) < _FEWEST_KINDS or password in string.digits * 3:
         return "known_password"
     return "short_password" if len(password) < SHORTEST else ""
+
+
+def judge(at: Attempt, whose: str, name: str, password: str) -> str:
+    """As :func:`weakness`, with what was counted as evidence.
+
+    Args:
+        at: where the evidence goes.
+        whose: as ``"the administrator's password"``.
+        name: the account's name.
+        password: the password, in clear.
+    """
+    found = weakness(name, password)
+    if found == "known_password":
+        at.note(whose, "count its different characters", str(len(set(password))))
+        left = _letters(_without_known(name, password))
+        at.note(whose, "take out known names and common words", f"{left} letters are left")
+    at.note(whose, "length", f"{len(password)} characters")
+    return found
+
+
+def _without_known(name: str, password: str) -> str:
+    rest = password.lower()
+    for word in sorted({name.lower(), *KNOWN}, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return rest
+
+
+def _letters(text: str) -> int:
+    return sum(sign.isalpha() for sign in text)

@@ -127,6 +127,18 @@ def is_open(at: Attempt, lab: Lab) -> bool:
         return stranger.reads("people")
 
 
+def misspelt(at: Attempt, lab: Lab, label: str, persona: Persona) -> str:
+    """A collection for which an account has rights and which does not exist, or nothing."""
+    with operator(lab, at.task) as admin:
+        known = {*admin[sensenets.DATABASE].list_collection_names(), "every collection", "server"}
+    named = {what.split(" ", 1)[1] for what in persona.told}
+    if not (strange := sorted(name for name in named - known if "." not in name)):
+        return ""
+    at.note(label, f"has rights for {strange[0]}", "there is no such collection")
+    at.values["strange"] = strange[0]
+    return strange[0]
+
+
 def words(abilities: Iterable[str]) -> str:
     """Abilities as a part of a sentence, in a fixed order, and not more than four of them."""
     rest = sorted(abilities)
@@ -151,12 +163,14 @@ def administrator(draw: Draw) -> dict[str, tuple[object, str]]:
 def locked_lab(
     task: Task,
     prepare: Callable[[MongoClient], None] | None = None,
+    settings: str = "",
 ) -> Lab:
     """A small server that requires a login and has the administrator of the task.
 
     Args:
         task: has the rows of :func:`administrator`.
         prepare: makes what else the question begins with.
+        settings: what else its mongod.conf has.
 
     Raises:
         EngineMissing, EngineFailed: as for :class:`leftopen.lab.Lab`.
@@ -171,7 +185,7 @@ def locked_lab(
         if prepare is not None:
             prepare(client)
 
-    locked = f"{sensenets.AS_FOUND}security:\n  authorization: enabled\n"
+    locked = f"{sensenets.AS_FOUND}security:\n  authorization: enabled\n{settings}"
     return sensenets.small_lab(seed=8, config=locked, prepare=load)
 
 

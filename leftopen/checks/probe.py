@@ -22,6 +22,7 @@ from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
 
 _BOUNDS = {"serverSelectionTimeoutMS": 4000, "connectTimeoutMS": 4000, "timeoutMS": 8000}
+_DEFAULT_PORT = 27017  # of mongod, and of a connection string that names none
 _UNAUTHORIZED = 13
 _NO_LOGIN = (18, 334)  # AuthenticationFailed, MechanismUnavailable
 
@@ -50,7 +51,18 @@ def credentials(lab: Lab, name: str, uri: str) -> dict[str, str]:
             f"`{name}` is not a connection string that PyMongo can read: {error}. "
             f"lab.inside.uri_as(account, password) makes one."
         ) from None
-    ports = {port for _, port in parts["nodelist"]}
+    hosts, ports = ({place[part] for place in parts["nodelist"]} for part in (0, 1))
+    if not hosts <= {"127.0.0.1", "localhost"}:
+        raise BadAnswer(
+            f"`{name}` leads to another machine than this one. Does an @ or a / in the password "
+            "cut the line? urllib.parse.quote_plus(password) writes such signs so that they do "
+            "not, and lab.inside.uri_as(account, password) does it for you."
+        )
+    if ports == {_DEFAULT_PORT} and f":{_DEFAULT_PORT}" not in uri:
+        raise BadAnswer(
+            f"`{name}` names no port, so it would lead to port {_DEFAULT_PORT}, and the lab has "
+            "another one. lab.inside.uri_as(account, password) puts it in."
+        )
     if not ports <= {lab.inside.port, lab.outside.port}:
         raise BadAnswer(
             f"`{name}` leads to another server than this question's lab. It was made for an "

@@ -4,13 +4,14 @@ import secrets
 import ssl
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from leftopen import stranger
 from leftopen.audit import wire
 from leftopen.cases import sensenets
+from leftopen.checks import require_a_login_log as log
 from leftopen.checks import require_a_login_more as more
-from leftopen.checks.passwords import weakness
+from leftopen.checks.passwords import judge
 from leftopen.checks.probe import BadAnswer, Who, credentials, look_as_stranger
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.engines import config
@@ -26,6 +27,8 @@ security:
   authorization: enabled
 """
 
+_POWER = {"anyAction", "changePassword", "createUser", "grantRole"}  # over other accounts
+
 # -- questions 1 and 3: the administrator ---------------------------------------------------------
 
 
@@ -39,12 +42,17 @@ def _login_required(at: Attempt, lab: Lab, admin_uri: str) -> str:
     login = credentials(lab, "admin_uri", admin_uri)
     found = look_as_stranger(at, lab)
     if found["read one document"].allowed:
-        if config.get(config.parse(lab.config)[0], "security.authorization") == "enabled":
-            return "restart_forgotten"
+        said = config.get(config.parse(lab.config)[0], "security.authorization")
+        if said.lower() == "enabled":
+            return "restart_forgotten" if said == "enabled" else "letter_case"
         return "still_open" if lab.is_as_found else "port_moved"
     if not found["connect"].allowed:
         return "network_only" if _lets_anyone_read(at, lab) else "network_shut"
-    return _administers(at, lab, login, refused="nobody_gets_in")
+    verdict = _administers(at, lab, login)
+    if verdict == "refused":
+        elsewhere = more.is_elsewhere(at, lab, login, "as the administrator")
+        return "wrong_source" if elsewhere else "nobody_gets_in"
+    return "next_restart_opens" if verdict == RIGHT and more.opens_later(at, lab) else verdict
 
 
 def _first_account(at: Attempt, lab: Lab, admin_uri: str) -> str:
@@ -62,7 +70,13 @@ def _first_account(at: Attempt, lab: Lab, admin_uri: str) -> str:
         return "login_off"
     if race:
         return "shut_and_still_on" if shut else "race_still_on"
-    verdict = _administers(at, lab, login, refused="nobody_can")
+    verdict = _administers(at, lab, login)
+    if verdict == "refused":
+        made = log.read(lab).had_account
+        at.note("the server's log", "the first account", "was made" if made else "was never made")
+        return "another_account" if made else "nobody_can"
+    if verdict == RIGHT and more.was_unlocked(at, lab):
+        return "was_open"
     return "network_shut" if shut and verdict == RIGHT else verdict
 
 
@@ -71,17 +85,39 @@ def _lets_anyone_read(at: Attempt, lab: Lab) -> bool:
         return anyone.reads("people")
 
 
-def _administers(at: Attempt, lab: Lab, login: dict[str, str], refused: str) -> str:
+def _administers(at: Attempt, lab: Lab, login: dict[str, str]) -> str:
     """Whether the account gets in, makes accounts, and has the name and password it should."""
     with Who(at, "as the administrator", lab.inside.uri, login) as admin:
         if not admin.logs_in():
-            return refused
+            return "refused"
         if not admin.makes_accounts():
             return "cannot_administer"
+        others = _other_administrators(admin.client, login)
     if login["username"] != at.task["administrator"]:
         return "another_name"
-    at.note("the administrator's password", "length", f"{len(login['password'])} characters")
-    return weakness(login["username"], login["password"]) or RIGHT
+    found = ", ".join(others) or "none"
+    at.note("as the administrator", "list the other accounts that can make accounts", found)
+    if others:
+        at.values["others"] = found
+        return "second_administrator"
+    return judge(at, "the administrator's password", login["username"], login["password"]) or RIGHT
+
+
+def _other_administrators(client: MongoClient, login: dict[str, str]) -> list[str]:
+    """The names of the accounts, other than this one, that can make accounts or change them."""
+    try:
+        users = client.admin.command("usersInfo", {"forAllDBs": True})["users"]
+    except OperationFailure:  # a role of the learner's own that makes accounts and lists none
+        return []
+    found = []
+    for user in users:
+        who = {"user": user["user"], "db": user["db"]}
+        if who == {"user": login["username"], "db": login["authSource"]}:
+            continue
+        (told,) = client.admin.command("usersInfo", who, showPrivileges=True)["users"]
+        if any(_POWER & set(p["actions"]) for p in told["inheritedPrivileges"]):
+            found.append(user["user"])
+    return sorted(found)
 
 
 # -- question 5: over a network -------------------------------------------------------------------

@@ -1,15 +1,16 @@
 """Exercise 07, questions 2 and 4: the accounts of applications."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 from pymongo import MongoClient
 
 from leftopen.cases import sensenets
-from leftopen.checks.passwords import weakness
+from leftopen.checks import require_a_login_log as log
+from leftopen.checks.passwords import judge
 from leftopen.checks.probe import Who, credentials
 from leftopen.checks.question import RIGHT, Attempt, Task
+from leftopen.engines import config
 from leftopen.lab import Lab
 from leftopen.learner import Draw
 
@@ -18,6 +19,7 @@ ADMINISTRATOR = "account_admin"
 WORKSHOP = "workshop"  # the second database: the orders by which trackers are repaired
 COLLECTIONS = {sensenets.DATABASE: sensenets.COLLECTIONS, WORKSHOP: ("orders", "parts")}
 READ, WRITE = "read", "read and write"
+_UNLOCKED_STARTS = 1  # of a lab that begins locked: the one to load it
 
 # What the built-in roles allow on their database (MongoDB manual, "Built-In Roles", 6.0 to 8.0).
 _READS = """
@@ -94,15 +96,17 @@ def own_account(at: Attempt, lab: Lab, app_uri: str) -> str:
         return "login_off"
     with Who(at, "as the application", lab.inside.uri, login) as app:
         if not app.logs_in():
-            return "wrong_source" if _is_elsewhere(at, lab, login) else "no_login"
-    if login["username"] == at.task["administrator"]:
+            elsewhere = is_elsewhere(at, lab, login, "as the application")
+            return "wrong_source" if elsewhere else "no_login"
+    if (login["authSource"], login["username"]) == ("admin", at.task["administrator"]):
         return "one_for_all"
     if login["username"] != at.task["account"]:
         return "another_name"
     if fault := rights(at, lab, login, at.task["database"], at.task["access"]):
         return fault
-    at.note("the application's password", "length", f"{len(login['password'])} characters")
-    return weakness(login["username"], login["password"]) or RIGHT
+    if was_unlocked(at, lab):
+        return "was_open"
+    return judge(at, "the application's password", login["username"], login["password"]) or RIGHT
 
 
 def anyone_reads(at: Attempt, lab: Lab) -> bool:
@@ -111,11 +115,28 @@ def anyone_reads(at: Attempt, lab: Lab) -> bool:
         return anyone.reads("people")
 
 
-def _is_elsewhere(at: Attempt, lab: Lab, login: dict[str, str]) -> bool:
+def was_unlocked(at: Attempt, lab: Lab) -> bool:
+    """Whether the server was started without a login since the question began with one."""
+    times = log.read(lab).unlocked - _UNLOCKED_STARTS
+    at.note("the server's log", "starts without a login since the question began", str(times))
+    return times > 0
+
+
+def opens_later(at: Attempt, lab: Lab) -> bool:
+    """Whether a server that requires a login would ask for none after its next start."""
+    file = config.parse(lab.config)[0]
+    says = config.get(file, "security.authorization") or "not there"
+    locks = says == "enabled" or bool(config.get(file, "security.keyFile"))
+    if not locks:
+        at.note("the configuration file", "security.authorization", says)
+    return not locks
+
+
+def is_elsewhere(at: Attempt, lab: Lab, login: dict[str, str], who: str) -> bool:
     """Whether another database has an account with this name and password."""
     for source in ("admin", *COLLECTIONS):
         if source != login["authSource"]:
-            label = f"as the application, with authSource={source}"
+            label = f"{who}, with authSource={source}"
             with Who(at, label, lab.inside.uri, {**login, "authSource": source}) as app:
                 if app.logs_in():
                     at.values.update(source=source, asked=login["authSource"])
@@ -135,9 +156,14 @@ def rights(at: Attempt, lab: Lab, login: dict[str, str], database: str, access: 
         administers = [app.makes_accounts(database), _changes_rules(app)]
         privileges = app.privileges()
     if any(beyond):
-        return (
-            "everything" if administers[0] else "any_database" if any(reads) else "role_elsewhere"
-        )
+        if administers[0]:
+            return "everything"
+        if not any(reads):
+            return "role_elsewhere"
+        found = " and ".join(w for w, can in zip(("reads", "writes"), beyond, strict=True) if can)
+        at.values.update(other=other, found=found)
+        named = any(p["resource"].get("db") == other for p in privileges)
+        return "both_databases" if named else "any_database"
     if any(administers):
         return "database_admin"
     if access == READ and any(map(any, writes)):
@@ -188,8 +214,6 @@ def _surplus(privileges: Iterable[dict], database: str, allowed: frozenset[str])
 # -- question 4: another password, without an outage ----------------------------------------------
 
 ARCHIVE = "archive"  # another application, which the change must not touch
-EVERY_COMMAND = f"{LOCKED}operationProfiling:\n  slowOpThresholdMs: 0\n"
-_LISTENING, _COMMAND = 23016, 51803  # ids in mongod's log: "Waiting for connections", "Slow query"
 _STARTS = 2  # of a lab that begins locked: one to make the accounts, one with the login on
 _ROLE = {READ: "read", WRITE: "readWrite"}
 
@@ -214,7 +238,7 @@ def open_lab_4(task: Task) -> Lab:
         roles = [{"role": "read", "db": database}]
         client.admin.command("createUser", ARCHIVE, pwd=_archive_password(task), roles=roles)
 
-    return sensenets.small_lab(seed=10, config=EVERY_COMMAND, prepare=prepare)
+    return sensenets.small_lab(seed=10, config=LOCKED + log.EVERY_COMMAND, prepare=prepare)
 
 
 def _archive_password(task: Task) -> str:
@@ -231,70 +255,54 @@ def rotated(at: Attempt, lab: Lab, new_uri: str) -> str:
     }
     if anyone_reads(at, lab):
         return "login_off"
-    again, changes = _what_the_log_says(lab)
-    at.note("the server's log", "starts since the question began", str(again))
-    if again:
+    told = log.read(lab)
+    at.note("the server's log", "starts since the question began", str(told.starts - _STARTS))
+    if told.starts > _STARTS:
         return "restarted"
-    at.note("the server's log", "changes of accounts, in their order", _said(changes))
-    if new == old:
-        return "unchanged"
+    done = ", then ".join(map(str, told.changes)) or "none"
+    at.note("the server's log", "changes of accounts, in their order", done)
     with Who(at, "with the leaked password", lab.inside.uri, old) as thief:
         leaked = thief.logs_in()
-    with Who(at, "as the application, with the new login", lab.inside.uri, new) as app:
-        if not app.logs_in():
-            return "no_new_login" if leaked else "nobody_left"
-    if new["username"] in (task["administrator"], ARCHIVE):
+    label = "as the application, with the new login"
+    with Who(at, label, lab.inside.uri, new) as app:
+        works = app.logs_in()
+    same = all(new[part] == old[part] for part in ("username", "password"))
+    if new == old or (same and not works):
+        return "unchanged" if leaked else "still_the_old_one"
+    if not works:
+        if is_elsewhere(at, lab, new, label):
+            return "wrong_source"
+        return "no_new_login" if leaked else "nobody_left"
+    if new["authSource"] == "admin" and new["username"] in (task["administrator"], ARCHIVE):
         return "anothers_account"
     if fault := rights(at, lab, new, task["database"], task["access"]):
-        return "fewer_rights" if fault in ("too_little", "role_elsewhere") else "more_rights"
+        return {"too_little": "fewer_rights", "role_elsewhere": fault}.get(fault, "more_rights")
     if leaked:
         return "old_one_left"
     if not _others_work(at, lab):
         return "others_hit"
-    if _was_without(changes, old, new):
-        return "a_gap"
+    if opens_later(at, lab):
+        return "next_restart_opens"
+    if fault := _gap(at, told.changes):
+        return fault
     if new["password"] == old["password"]:
         return "leaked_again"
-    at.note("the new password", "length", f"{len(new['password'])} characters")
-    return weakness(new["username"], new["password"]) or RIGHT
+    return judge(at, "the new password", new["username"], new["password"]) or RIGHT
 
 
-def _what_the_log_says(lab: Lab) -> tuple[int, list[tuple[str, str]]]:
-    """How often the server was started again, and each change of an account since."""
-    starts, changes = 0, []
-    for line in lab.log.read_text(errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # an empty line between two starts, or one that is being written
-            continue
-        attributes = entry.get("attr", {})
-        if entry["id"] == _LISTENING:
-            starts += entry["msg"] == "Waiting for connections"
-            changes = []
-        elif entry["id"] == _COMMAND and "errCode" not in attributes:
-            changes += _change(attributes.get("command", {}))
-    return starts - _STARTS, changes
+def _gap(at: Attempt, changes: list[log.Change]) -> str:
+    """Whether the application stood still for a moment, by the order of what was done."""
+    database, writes = at.task["database"], at.task["access"] == WRITE
 
+    def does_the_work(role: log.Role) -> bool:
+        only_reads = role[1] in ("read", "readAnyDatabase")
+        return role[0] in (database, "admin") and not (writes and only_reads)
 
-def _change(command: dict) -> Iterator[tuple[str, str]]:
-    """What a command does to an account, as ``("dropUser", "workshop.map")``."""
-    for verb in ("createUser", "updateUser", "dropUser"):
-        if verb in command:
-            yield verb, f"{command['$db']}.{command[verb]}"
-    if "dropAllUsersFromDatabase" in command:
-        yield "dropUser", f"{command['$db']}.*"
-
-
-def _said(changes: list[tuple[str, str]]) -> str:
-    return ", then ".join(f"{verb} {account}" for verb, account in changes) or "none"
-
-
-def _was_without(changes: list[tuple[str, str]], old: dict[str, str], new: dict[str, str]) -> bool:
-    """Whether the old account was dropped before there was the new one."""
-    gone = [("dropUser", f"{old['authSource']}.{name}") for name in (old["username"], "*")]
-    made = ("createUser", f"{new['authSource']}.{new['username']}")
-    dropped = [place for place, change in enumerate(changes) if change in gone]
-    return bool(dropped) and made not in changes[: dropped[0]]
+    before = {(database, at.task["account"]): frozenset({(database, _ROLE[at.task["access"]])})}
+    others = [("admin", at.task["administrator"]), ("admin", ARCHIVE)]
+    return {"account": "a_gap", "role": "without_role", "": ""}[
+        log.gap(changes, before, others, does_the_work)
+    ]
 
 
 def _others_work(at: Attempt, lab: Lab) -> bool:

@@ -13,6 +13,7 @@ from leftopen.checks.stranger_servers import (
     Doors,
     accounts_told,
     counted,
+    missing,
     of,
     open_lab,
     opens,
@@ -28,16 +29,23 @@ _LOGIN_REQUIRED = "net:\n  bindIp: 0.0.0.0\nsecurity:\n  authorization: enabled\
 _BIRDS = ("avocet", "dunlin", "fulmar", "kestrel", "linnet", "merlin", "plover", "siskin")
 
 
-def _count(at: Attempt, documents: int, there: dict[str, int]) -> str:
-    """Compare a number of documents with what is there: right, or in which way it is wrong."""
-    total = sum(there.values())
+def _count(at: Attempt, documents: int, held: dict[str, int], now: dict[str, int]) -> str:
+    """Compare a number of documents with what a server held when its question began.
+
+    Right, or in which way it is wrong: in all questions alike, what a learner has left there
+    does not count.
+    """
+    total, left = sum(held.values()), sum(now.values())
     if documents == total:
-        at.note(WHO, f"count the documents of {', '.join(there) or 'all'}", f"{total:,}")
+        at.note(WHO, f"count the documents of {', '.join(held) or 'all'}", f"{total:,}")
         return RIGHT
+    if documents == left:
+        at.note(WHO, "count the documents", f"{left:,} now, and {total:,} when the question began")
+        return "left_behind"
     at.note("your answer", "documents", "too many" if documents > total else "too few")
     if documents > total:
         return "own_rooms"
-    beside = sum(n for place, n in there.items() if not place.startswith("sensenets."))
+    beside = sum(n for place, n in held.items() if not place.startswith("sensenets."))
     return "one_database" if documents == total - beside else "too_few"
 
 
@@ -87,11 +95,7 @@ def _said_to_be_closed(at: Attempt, lab: Lab, stands_open: set, documents: int) 
         return "port_moved"
     if answer != ALL:
         return "reading_only"
-    there = counted(lab)
-    if there != sizes(at.task, 1):
-        at.note(WHO, "count the documents", f"{sum(there.values()):,} now")
-        return "left_behind"
-    return _count(at, documents, there)
+    return _count(at, documents, sizes(at.task, 1), counted(lab))
 
 
 # -- question 2: nothing in the list -------------------------------------------------------------
@@ -119,8 +123,9 @@ def _lab_2(task: Task) -> Lab:
 def _nothing_in_the_list(at: Attempt, lab: Lab, stands_open: set, documents: int) -> str:
     """No account yet, so that a stranger may make the first one; or open, and emptied."""
     answer, doors = usable(stands_open), opens(lab)
-    is_open = "read" in doors.open
-    if not is_open and "make an account" not in doors.open and not _is_wiped(at.task):
+    is_open, held = "read" in doors.open, {} if _is_wiped(at.task) else sizes(at.task, 2)
+    used = not is_open and "make an account" not in doors.open and not _is_wiped(at.task)
+    if used:
         # The learner has tried it: the first account closes the way by which it was made.
         tried = f"{WHO}: create an account → accepted at first, refused since there is one"
         lines = {**doors.lines, "make an account": tried}
@@ -131,16 +136,22 @@ def _nothing_in_the_list(at: Attempt, lab: Lab, stands_open: set, documents: int
             return "empty_is_not_closed"
         if not answer >= GREETING:
             return "refusal_is_an_answer"
-        if "list" in answer:
-            return "trusted_the_list"
-        return "race_missed" if "make an account" not in answer else "before_the_account"
-    if is_open:
-        return RIGHT if _count(at, documents, counted(lab)) == RIGHT else "wrong_count"
-    if documents == 0:
+        if answer - doors.open - {"list"}:
+            return "before_the_account"
+        if answer == GREETING and (used or documents == sum(held.values())):
+            return "after_the_account"
+        return "trusted_the_list" if "list" in answer else "race_missed"
+    if is_open != _is_wiped(at.task):
+        raise BadAnswer(
+            "This server is not as the question found it: something of it was changed. "
+            "lab = ex.lab(2) begins again"
+        )
+    if documents == 0 and held:
         at.note("your answer", "documents", "none")
-        return "stopped_at_the_door"
+        return "way_used_up" if used else "stopped_at_the_door"
     # What is behind the login cannot be counted by a check that has no account.
-    return RIGHT if _count(at, documents, sizes(at.task, 2)) == RIGHT else "wrong_count"
+    now = counted(lab) if is_open else held
+    return RIGHT if _count(at, documents, held, now) == RIGHT else "wrong_count"
 
 
 # -- question 3: names behind the login ----------------------------------------------------------
@@ -178,7 +189,10 @@ def _names_behind_the_login(at: Attempt, lab: Lab, stands_open: set, accounts: s
     """The greeting alone stands open, and `hello` tells which accounts there are."""
     names, answer, doors = at.task["names"], usable(stands_open), opens(lab)
     if unknown := sorted(map(repr, accounts - set(names))):
-        raise BadAnswer(f"`accounts` holds {', '.join(unknown)}, which is not in task['names']")
+        raise BadAnswer(
+            f"`accounts` holds {', '.join(unknown)}, which is not in task['names']. Write each "
+            f"name as it stands there, with its database in front: database.name, as {names[0]}"
+        )
     show(at, doors, answer)
     if doors.open - answer:
         return "refused_is_not_silent"
@@ -187,22 +201,24 @@ def _names_behind_the_login(at: Attempt, lab: Lab, stands_open: set, accounts: s
     told = accounts_told(lab, names)
     there = {name for name in names if told[name]}
     wrong = [name for name in names if (name in accounts) != (name in there)]
-    for name in wrong[:1] or names:
+    claimed = [name for name in wrong if name in accounts]
+    for name in claimed[:1] or sorted(accounts) if wrong else names:
         answered = ", ".join(told[name]) or "no way of logging in"
         at.note(WHO, f"hello with saslSupportedMechs {name}", answered)
     if not wrong:
         return RIGHT
+    at.values["missing"] = missing(len(there - accounts))
+    if there - accounts:
+        at.note("your answer", "accounts that exist", at.values["missing"])
     if not accounts:
         return "nobody_found"
     if accounts == set(names):
         return "all_of_them"
-    at.values["name"] = wrong[0]
+    if not claimed:
+        return "some_missing"
+    at.values["name"] = claimed[0]
     elsewhere = {name.split(".")[1] for name in there}
-    for name in wrong:
-        if name in accounts and name.split(".")[1] in elsewhere:
-            at.values["name"] = name
-            return "other_database"
-    return "not_there" if wrong[0] in accounts else "one_missing"
+    return "other_database" if claimed[0].split(".")[1] in elsewhere else "not_there"
 
 
 # -- question 4: silence -------------------------------------------------------------------------
@@ -243,17 +259,20 @@ def _silence(at: Attempt, lab: Lab, stands_open: set, documents: int) -> str:
     show(at, doors, answer)
     if not doors.open:
         return "looked_from_inside" if answer or documents else RIGHT
-    if answer <= {"connect"}:
+    if not answer:
         return "silence_is_no_answer"
+    if answer == {"connect"}:
+        return "connected_only"
     if "read" not in doors.open:
         if answer == doors.open and documents == 0:
             return RIGHT
-        return "login_behind_tls"
+        return "login_behind_tls" if answer >= doors.open else "greeting_over_tls"
     if "read" not in answer:
         return "tls_is_no_login"
     if answer != doors.open:
         return "tls_reading_only"
-    return RIGHT if _count(at, documents, counted(lab)) == RIGHT else "tls_wrong_count"
+    found = _count(at, documents, sizes(at.task, 4), counted(lab))
+    return {RIGHT: RIGHT, "left_behind": "tls_left_behind"}.get(found, "tls_wrong_count")
 
 
 _DOORS = {"lab": Lab, "stands_open": set}

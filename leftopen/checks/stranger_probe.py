@@ -1,4 +1,4 @@
-"""Exercise 06, question 5: a probe that a learner wrote, called on servers in eight states."""
+"""Exercise 06, question 5: a probe that a learner wrote, called on servers in nine states."""
 
 import threading
 import time
@@ -7,10 +7,11 @@ from contextlib import closing
 from types import FunctionType
 
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from leftopen import loopback
 from leftopen.cases import sensenets
+from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.stranger_servers import counted, opens
 from leftopen.lab import Lab
@@ -25,9 +26,11 @@ _SPELLINGS = (
     ("exposed", "locked", "silent"),
     ("lets me in", "turns me away", "says nothing"),
 )
-# Every command by which a probe may ask for data, so that a server can answer `hello` alone.
-_DATA = "find insert update delete aggregate count distinct listDatabases listCollections"
-_DATA = [*_DATA.split(), "dbStats", "collStats", "getCmdLineOpts", "createUser", "usersInfo"]
+# The commands that read documents; and every one by which a probe may ask for something.
+_READ = ("find", "aggregate", "count", "distinct")
+_LOOK = ("listDatabases", "listCollections", "dbStats", "collStats", "getCmdLineOpts", "usersInfo")
+_ASK = (*_READ, *_LOOK, "insert", "update", "delete", "createUser")
+_TIME_IS_UP = 50  # MaxTimeMSExpired (MongoDB manual, "Error Codes")
 _TEST_COMMANDS = "net: {bindIp: 0.0.0.0}\nsetParameter: {enableTestCommands: true}\n"
 
 
@@ -36,7 +39,10 @@ def _task(draw: Draw) -> Task:
     return Task(
         open=(opened, "what probe returns where a stranger's find is carried out"),
         login=(login, "what it returns where the find is refused because there was no login"),
-        silent=(silent, "what it returns where the find gets no answer, for whatever reason"),
+        silent=(
+            silent,
+            "what it returns where the find gets no answer or breaks off, for whatever reason",
+        ),
     )
 
 
@@ -84,11 +90,15 @@ def _servers(lab: Lab, traces: list[str]) -> Iterator[tuple[str, str, int]]:
     yield "your lab", wanted, lab.outside.port
     if "read" in doors and counted(lab) != before:
         traces.append("documents in your lab")
-    with loopback.listen() as silent:  # takes connections, and never says a word
-        yield "accepts, and never speaks", "silent", silent.getsockname()[1]
     own = sensenets.small_lab(seed=6, config=_TEST_COMMANDS, people=60, positions=100)
     with closing(own):
         yield from _states(own, traces)
+        # Those that make a probe wait come last: what is wrong besides is told first.
+        with loopback.listen() as silent:  # takes connections, and never says a word
+            yield "accepts, and never speaks", "silent", silent.getsockname()[1]
+        with _operator(own) as operator:
+            _fail(operator, _ASK, blockConnection=True, blockTimeMS=60_000)
+        yield "answers hello, and no find", "silent", own.outside.port
 
 
 def _states(own: Lab, traces: list[str]) -> Iterator[tuple[str, str, int]]:
@@ -98,8 +108,6 @@ def _states(own: Lab, traces: list[str]) -> Iterator[tuple[str, str, int]]:
         yield "open and empty", "open", port
         if counted(own):
             traces.append("documents in the empty server")
-        _answer_hello_alone(operator)
-    yield "answers hello, and no find", "silent", port
     own.configure("security: {authorization: enabled}")
     yield _NO_ACCOUNT, "login", port
     with _operator(own) as operator:
@@ -117,23 +125,27 @@ def _states(own: Lab, traces: list[str]) -> Iterator[tuple[str, str, int]]:
     yield "open, speaks TLS alone", "open", port
     own.outside.shut()
     yield "shut to the network", "silent", port
+    own.configure(_TEST_COMMANDS, replace=True)
+    with _operator(own) as operator:
+        _fail(operator, _READ, errorCode=_TIME_IS_UP)
+    yield _BROKEN_OFF, "silent", port
 
 
 def _operator(own: Lab) -> MongoClient:
     return MongoClient("127.0.0.1", own.inside.port, directConnection=True)
 
 
-def _answer_hello_alone(operator: MongoClient) -> None:
-    """Let a server greet, and leave every question about data unanswered until its next start.
+def _fail(operator: MongoClient, commands: tuple[str, ...], **how: object) -> None:
+    """Let commands fail until the next start of the server: with an error, or without an answer.
 
     It is mongod's own fail point failCommand, which its drivers are tested with.
     """
-    data = {"failCommands": _DATA, "blockConnection": True, "blockTimeMS": 60_000}
+    data = {"failCommands": list(commands), **how}
     operator.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
 
 
 def _probed(at: Attempt, lab: Lab, probe: FunctionType) -> str:
-    """Call probe on eight servers, up to the first that it is wrong about."""
+    """Call probe on nine servers, up to the first that it is wrong about."""
     kind_of = {at.task[kind]: kind for kind in ("open", "login", "silent")}
     wrong: dict[str, str] = {}
     left = _ALL_SECONDS
@@ -146,6 +158,11 @@ def _probed(at: Attempt, lab: Lab, probe: FunctionType) -> str:
             tried = _Tried(probe, port, min(_PATIENCE, left))
             left = max(left - (time.monotonic() - began), 0.1)
             kind = kind_of.get(tried.said, "") if isinstance(tried.said, str) else ""
+            if not isinstance(tried.error, PyMongoError | OSError | None):
+                raise BadAnswer(
+                    f"It is a mistake in your function, and says nothing about a server (here: "
+                    f"{state}). It raised {type(tried.error).__name__}: {tried.error}"
+                )
             at.note("your probe", state, tried.words + ("" if kind == wanted else ": wrong"))
             if not kind:
                 at.values |= {"state": state, "words": tried.words}
@@ -164,16 +181,18 @@ def _probed(at: Attempt, lab: Lab, probe: FunctionType) -> str:
 
 # What a wrong answer about a server means; the first of them is told.
 _NO_ACCOUNT = "login on, no account yet"
+_BROKEN_OFF = "breaks off each find with code 50"
 _SILENT = {"open": "hello_is_open", "login": "silence_for_refusal"}
 _NEAR_MISSES = {
     "your lab": "misses_the_plain_case",
-    "accepts, and never speaks": _SILENT,
     "open and empty": "empty_taken_for_closed",
-    "answers hello, and no find": _SILENT,
     "login on, with an account": {"open": "hello_is_open", "silent": "refusal_for_silence"},
     _NO_ACCOUNT: "trusts_the_list",
     "open, speaks TLS alone": "tls_for_silence",
     "shut to the network": _SILENT,
+    _BROKEN_OFF: {"open": "find_not_carried_out", "login": "code_not_read"},
+    "accepts, and never speaks": _SILENT,
+    "answers hello, and no find": _SILENT,
 }
 
 QUESTION = Question(

@@ -108,14 +108,24 @@ def usable(words: set) -> set[str]:
     return words
 
 
+def missing(count: int) -> str:
+    """How many are missing, in words; a verdict does not say which."""
+    return {0: "none is missing", 1: "one is missing"}.get(count, f"{count} are missing")
+
+
 def show(at: Attempt, doors: Doors, answer: set[str]) -> None:
-    """Note all evidence if an answer is right, and else one line of it: a word that is wrong."""
-    claimed = [word for word in WORDS if word in answer - doors.open]
-    wrong = claimed or [word for word in WORDS if word in doors.open - answer]
-    at.tried += [doors.lines[word] for word in wrong[:1] or WORDS if wrong or word in doors.open]
-    if not wrong and not doors.open:
-        at.tried.append(doors.lines["connect"])
-    at.values["word"] = wrong[0] if wrong else ""
+    """Note the evidence: of a word that is wrongly there, or how many are missing, or all of it."""
+    # An empty list says least, so another word is shown rather.
+    order = sorted(WORDS, key=lambda word: word == "list")
+    claimed = [word for word in order if word in answer - doors.open]
+    lacks = missing(len(doors.open - answer))
+    at.values |= {"word": claimed[0] if claimed else "", "missing": lacks}
+    if claimed:
+        at.tried.append(doors.lines[claimed[0]])
+    elif doors.open - answer:
+        at.note("your answer", "words for what stands open", lacks)
+    else:
+        at.tried += [doors.lines[word] for word in WORDS if word in doors.open or word == "connect"]
 
 
 # -- the servers --------------------------------------------------------------------------------
