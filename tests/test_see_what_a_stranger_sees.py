@@ -5,6 +5,7 @@ import json
 import pytest
 
 from leftopen import checks, learner
+from leftopen.checks.verdict import Kind
 
 METADATA, ENDED, INTERRUPTED, SLOW, WIDENED = 51800, 22944, 20883, 51803, 48742
 
@@ -43,5 +44,19 @@ def test_every_visitor_is_gone_before_the_lab_is_handed_over(opened):
     assert all(line["id"] != INTERRUPTED for line in lines if line["ctx"] in own)
     slow = [line for line in lines if line["id"] == SLOW and line["ctx"] in own]
     assert {line["ctx"] for line in slow} <= late
-    quiet = {names[ctx] for ctx in own} - {x.split()[0] for x in ex.task(6)["visits"][3:]}
-    assert quiet
+
+
+@pytest.mark.parametrize("name", ["typo", None, "maintenance"])
+def test_a_name_that_is_no_visitor_is_told_as_such(opened, name):
+    ex, lab = opened
+    verdict = ex.check(6, lab, {name, ex.task(6)["visitors"][0]})
+    assert verdict.kind is Kind.ERROR
+    assert f"holds {name!r}" in verdict.text
+
+
+def test_a_mistake_in_a_probe_is_no_missing_except(opened):
+    ex, _ = opened
+    verdict = ex.check(5, ex.lab(5), lambda uri: ex.task(5)["no such word"])
+    assert verdict.kind is Kind.ERROR
+    assert "mistake in your function" in verdict.text
+    assert "KeyError" in verdict.text
