@@ -1,4 +1,4 @@
-"""The course manifest, ``exercises/course.toml``, and the questions of each exercise beside it."""
+"""The course manifest, ``exercises/course.toml``, and the questions in ``exercises/questions/``."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -85,8 +85,9 @@ def load(path: Path = MANIFEST) -> Course:
     """Read a manifest, with the questions of each exercise, and check every line of it.
 
     Args:
-        path: a TOML file (TOML 1.0.0). The questions of lesson 07 are in a file beside it that
-            has the lesson's name, as 07_topic.toml; a lesson without one has no exercise.
+        path: a TOML file (TOML 1.0.0). The questions of lesson 07 are in a file of the
+            folder ``questions`` beside it, as questions/07_topic.toml; a lesson without one has
+            none.
 
     Raises:
         DataError: it cannot be read, or something in it is wrong; the message names the line.
@@ -96,7 +97,7 @@ def load(path: Path = MANIFEST) -> Course:
     lessons: list[Lesson] = []
     for index, lesson in enumerate(manifest.entries(Lesson)):
         _check_lesson(manifest, lesson, lessons, index)
-        beside = path.with_name(f"{lesson.name}.toml")
+        beside = path.parent / "questions" / f"{lesson.name}.toml"
         if beside.exists():
             lesson = replace(lesson, questions=load_questions(beside))
         lessons.append(lesson)
@@ -148,7 +149,7 @@ def _check_lesson(manifest: Manifest, lesson: Lesson, earlier: list[Lesson], ind
     if lesson.is_ready and not lesson.objectives:
         fail("a lesson that is ready states its objectives.", "objectives")
     if lesson.questions:
-        fail(f"questions stand in {lesson.name}.toml, beside this file.", "questions")
+        fail(f"questions stand in questions/{lesson.name}.toml.", "questions")
 
 
 def _check_question(manifest: Manifest, question: Question, index: int) -> None:

@@ -88,14 +88,16 @@ def test_a_mistake_is_told_with_its_line(load, right, wrong, line, told):
 
 
 def test_questions_stand_beside_the_manifest(tmp_path):
-    (tmp_path / "07_topic.toml").write_text(GOOD)
+    beside = tmp_path / "questions" / "07_topic.toml"
+    beside.parent.mkdir()
+    beside.write_text(GOOD)
     manifest = tmp_path / "course.toml"
     lesson = '[[lesson]]\nnumber = 7\nslug = "topic"\ntitle = "T"\nengine = "none"\n'
     manifest.write_text(f'title = "A"\n{lesson}minutes = 5\nstatus = "planned"\n')
     (found,) = course.load(manifest).lessons
     assert [question.number for question in found.questions] == [1, 2]
     assert found.exercise == "exercises/07_topic.ipynb"
-    (tmp_path / "07_topic.toml").unlink()
+    beside.unlink()
     assert course.load(manifest).lessons[0].questions == ()
 
 
