@@ -7,7 +7,7 @@ several of the learners drew is run once.
 import itertools
 
 import pytest
-from exercise_notebooks import QUESTIONS, code, run, sections, solution
+from exercise_notebooks import LESSONS, code, run, sections, solution
 
 from leftopen import checks, learner, progress
 from leftopen.cases import sensenets
@@ -82,36 +82,47 @@ def reference(cells, name, monkeypatch):
     return given[0], given[1], value
 
 
-@pytest.mark.parametrize(
-    ("lesson", "question"), QUESTIONS, ids=lambda x: getattr(x, "name", None) or f"q{x.number}"
-)
-def test_200_learners(lesson, question, quick, monkeypatch):
-    parts = sections(solution(lesson))
-    cells = code(parts[0]) + code(parts[question.number])
-    first: dict[str, str] = {}
-    for name in LEARNERS:
-        task = repr(checks.Exercise(lesson.name, name).task(question.number))
-        first.setdefault(task, name)
-    assert len(first) > 1, "every learner has the same task"
-    earlier, equal = None, 0
-    for name in first.values():
-        ex, answer, verdict = reference(cells, name, monkeypatch)
-        try:
-            assert verdict.kind is Kind.RIGHT, (name, verdict)
-            if not ex._questions[question.number].value:
-                continue
-            values = [given for given in answer if not isinstance(given, Lab)]
-            if earlier is not None and values == earlier:
-                equal += 1
-            elif earlier is not None:
-                others = iter(earlier)
-                mixed = [a if isinstance(a, Lab) else next(others) for a in answer]
-                verdict = ex.check(question.number, *mixed)
-                assert verdict.kind is not Kind.RIGHT, (name, verdict)
-            earlier = values
-        finally:
-            ex.close()
-    assert equal <= FEW_EQUAL * len(first)
+def pytest_generate_tests(metafunc):
+    if metafunc.cls is not None:
+        questions = metafunc.cls.lesson.questions
+        metafunc.parametrize("question", questions, ids=lambda question: f"q{question.number}")
+
+
+class Learners:
+    """The proof for one lesson; a class each, so that workers share them out."""
+
+    def test_200_learners(self, question, quick, monkeypatch):
+        parts = sections(solution(self.lesson))
+        cells = code(parts[0]) + code(parts[question.number])
+        first: dict[str, str] = {}
+        for name in LEARNERS:
+            task = repr(checks.Exercise(self.lesson.name, name).task(question.number))
+            first.setdefault(task, name)
+        assert len(first) > 1, "every learner has the same task"
+        earlier, equal = None, 0
+        for name in first.values():
+            ex, answer, verdict = reference(cells, name, monkeypatch)
+            try:
+                assert verdict.kind is Kind.RIGHT, (name, verdict)
+                if not ex._questions[question.number].value:
+                    continue
+                values = [given for given in answer if not isinstance(given, Lab)]
+                if values == earlier:
+                    equal += 1
+                elif earlier is not None:
+                    others = iter(earlier)
+                    mixed = [a if isinstance(a, Lab) else next(others) for a in answer]
+                    verdict = ex.check(question.number, *mixed)
+                    assert verdict.kind is not Kind.RIGHT, (name, verdict)
+                earlier = values
+            finally:
+                ex.close()
+        assert equal <= FEW_EQUAL * len(first)
+
+
+for each in LESSONS:
+    title = f"Test_{each.name}"
+    globals()[title] = type(title, (Learners,), {"lesson": each})
 
 
 def test_draws_depend_on_the_name_the_exercise_and_the_purpose_alone():
