@@ -1,5 +1,6 @@
 """The question of lesson 00 with its five verdicts, and how an exercise behaves around a check."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from exercise_notebooks import pattern
 
 from leftopen import checks, course, exercise, progress
 from leftopen.checks.board import Hints
-from leftopen.checks.question import RIGHT, UNTOUCHED, Question
+from leftopen.checks.question import RIGHT, UNTOUCHED, Question, Task
 from leftopen.checks.verdict import Kind, Verdict, error_in_cell
 from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
@@ -187,6 +188,19 @@ def test_a_mistake_of_the_course_is_not_told_as_the_learners(ex):
     ex.ask(lambda at, x: "no such near miss")
     with pytest.raises(KeyError):
         ex.check(1, 7)
+
+
+def test_a_sentence_is_filled_from_the_task_and_from_what_was_measured_which_wins(ex):
+    text = dataclasses.replace(ex._texts[1], near_misses={"named": "{a}, {b}."})
+    ex._texts = {1: text}
+
+    def check(at, x):
+        at.values |= {"b": "measured"}
+        return "named"
+
+    task = Task(a=("drawn", "a name"), b=("drawn too", "another"))
+    ex._questions = {1: Question(asks={"x": int}, check=check, task=lambda _: task)}
+    assert ex.check(1, 7).text == "drawn, measured."
 
 
 def test_where_the_record_cannot_be_kept_the_verdict_is_still_told(ex, monkeypatch, capsys):

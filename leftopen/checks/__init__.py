@@ -210,7 +210,7 @@ class Exercise:
             text = "All is still as the question found it. Answer it, then run this cell again."
             return Verdict(Kind.NOT_ATTEMPTED, text, tried)
         sentence = self._texts[number].near_misses[found]
-        return Verdict(Kind.NOT_YET, sentence.format(**at.task, **at.values), tried)
+        return Verdict(Kind.NOT_YET, sentence.format(**{**at.task, **at.values}), tried)
 
 
 def _plain(given: object) -> object:
