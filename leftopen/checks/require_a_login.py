@@ -27,6 +27,7 @@ security:
   authorization: enabled
 """
 
+_AT_THE_SERVER = "without a login, at the server itself"
 _POWER = {"anyAction", "changePassword", "createUser", "grantRole"}  # over other accounts
 
 # -- questions 1 and 3: the administrator ---------------------------------------------------------
@@ -47,7 +48,7 @@ def _login_required(at: Attempt, lab: Lab, admin_uri: str) -> str:
             return "restart_forgotten" if said == "enabled" else "letter_case"
         return "still_open" if lab.is_as_found else "port_moved"
     if not found["connect"].allowed:
-        return "network_only" if _lets_anyone_read(at, lab) else "network_shut"
+        return "network_only" if more.anyone_reads(at, lab, _AT_THE_SERVER) else "network_shut"
     verdict = _administers(at, lab, login)
     if verdict == "refused":
         elsewhere = more.is_elsewhere(at, lab, login, "as the administrator")
@@ -59,7 +60,7 @@ def _first_account(at: Attempt, lab: Lab, admin_uri: str) -> str:
     """Nobody but the administrator can make an account, neither from outside nor from inside."""
     login = credentials(lab, "admin_uri", admin_uri)
     shut = not lab.outside.is_open
-    with Who(at, "without a login, at the server itself", lab.inside.uri) as anyone:
+    with Who(at, _AT_THE_SERVER, lab.inside.uri) as anyone:
         open_ = anyone.reads("people")
         race = anyone.makes_accounts()
     if not shut:
@@ -78,11 +79,6 @@ def _first_account(at: Attempt, lab: Lab, admin_uri: str) -> str:
     if verdict == RIGHT and more.was_unlocked(at, lab):
         return "was_open"
     return "network_shut" if shut and verdict == RIGHT else verdict
-
-
-def _lets_anyone_read(at: Attempt, lab: Lab) -> bool:
-    with Who(at, "without a login, at the server itself", lab.inside.uri) as anyone:
-        return anyone.reads("people")
 
 
 def _administers(at: Attempt, lab: Lab, login: dict[str, str]) -> str:

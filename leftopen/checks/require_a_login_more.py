@@ -109,9 +109,9 @@ def own_account(at: Attempt, lab: Lab, app_uri: str) -> str:
     return judge(at, "the application's password", login["username"], login["password"]) or RIGHT
 
 
-def anyone_reads(at: Attempt, lab: Lab) -> bool:
-    """Whether the people are read without a login."""
-    with Who(at, "without a login", lab.inside.uri) as anyone:
+def anyone_reads(at: Attempt, lab: Lab, who: str = "without a login") -> bool:
+    """Whether the people are read without a login; ``who`` stands in the evidence."""
+    with Who(at, who, lab.inside.uri) as anyone:
         return anyone.reads("people")
 
 
