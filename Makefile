@@ -43,6 +43,7 @@ lab: setup ## open the course in JupyterLab, on this machine alone
 	@exec $(BIN)/leftopen lab $(ARGS)
 
 test: setup ## run every test, once
+	@$(BIN)/leftopen engines
 	@$(BIN)/python tests/run_suite.py $(ARGS)
 
 lint: setup ## check the style of code and notebooks

@@ -72,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "engines",
         _engines,
-        "name the database servers: where each is, or the command that brings it",
-        "Installs nothing by itself. Ends with 1 if a server is missing that lesson 01 needs.",
+        "bring the search server, and name all servers: where each is, or how to get it",
+        "OpenSearch is brought once, by Maven, where Java and Maven are; nothing else is "
+        "installed. Ends with 1 if a server is missing that lesson 01 needs.",
         "leftopen engines",
     )
     add(
@@ -118,21 +119,26 @@ def _add_data(add) -> None:
         _data,
         "write the invented records of a case as Parquet files",
         "The people are invented and the identifiers cannot be real. The same seed gives the "
-        "same bytes.",
+        "same bytes. `leftopen data CASE --help` says how much may be asked for.",
         "leftopen data sensenets --people 2565724 --positions 6680348 --out data",
     )
-    # The defaults are those of the committed sample; a test holds the two together.
-    data.add_argument("case", choices=["sensenets"], help="the case")
-    data.add_argument("--people", type=_count, default=2000, help="how many (default: %(default)s)")
-    data.add_argument(
-        "--positions", type=_count, default=5208, help="how many in all (default: %(default)s)"
-    )
-    data.add_argument(
-        "--out", type=Path, default=Path("data"), help="the folder (default: %(default)s)"
-    )
-    data.add_argument(
-        "--seed", type=_count, default=2019, help="a whole number (default: %(default)s)"
-    )
+    cases = data.add_subparsers(dest="case", metavar="CASE", title="cases", required=True)
+    # The defaults are those of the committed samples; a test holds the two together.
+    for name, short, second, (people, rows) in (
+        ("sensenets", "people, and where they were seen on one day", "positions", (2000, 5208)),
+        ("smart_city", "residents, face scans, phones, watchlist, alarms", "days", (400, 89)),
+    ):
+        case = cases.add_parser(name, help=short, allow_abbrev=False)
+        for what, default in (("people", people), (second, rows)):
+            case.add_argument(
+                f"--{what}", type=_count, default=default, help="how many (default: %(default)s)"
+            )
+        case.add_argument(
+            "--out", type=Path, default=Path("data"), help="the folder (default: %(default)s)"
+        )
+        case.add_argument(
+            "--seed", type=_count, default=2019, help="a whole number (default: %(default)s)"
+        )
 
 
 def _add_audit(add) -> None:
@@ -218,6 +224,8 @@ def _doctor(_: argparse.Namespace) -> int:
 def _engines(_: argparse.Namespace) -> int:
     from leftopen import doctor
 
+    if problem := doctor.bring_opensearch():
+        print(problem, file=sys.stderr)
     rows = doctor.engines(start=False)
     print(doctor.text(rows))
     return int(any(row.stops for row in rows))
@@ -231,9 +239,14 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> int:
-    from leftopen.synth import sensenets
+    if args.case == "smart_city":
+        from leftopen.synth import smart_city
 
-    paths = sensenets.write(args.out, args.people, args.positions, seed=args.seed)
+        paths = smart_city.write(args.out, args.people, args.days, seed=args.seed)
+    else:
+        from leftopen.synth import sensenets
+
+        paths = sensenets.write(args.out, args.people, args.positions, seed=args.seed)
     for path in paths:
         print(path)
     return 0

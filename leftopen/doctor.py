@@ -4,15 +4,13 @@ Only what lesson 01 needs can fail the examination. Servers of lessons that do n
 named, so that nobody meets them as a surprise.
 """
 
-import contextlib
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,16 +22,9 @@ if TYPE_CHECKING:
 
 PG_VARIABLE = "PG_BIN"
 LEAST_PYTHON = (3, 11)
-LEAST_JAVA = 17  # the Java of Debian 12; OpenSearch 2.19 runs on it
-_OPENSEARCH_VERSION = "2.19.4"  # the last whose security plugin is published, too
-OPENSEARCH = (
-    f"org.opensearch.distribution.integ-test-zip:opensearch:{_OPENSEARCH_VERSION}:zip",
-    f"org.opensearch.plugin:opensearch-security:{_OPENSEARCH_VERSION}.0:zip",
-)
 LEAST_DISK = 100 * 2**20
 MUCH_DISK = 2**30
 MUCH_MEMORY = 2**30
-_PROGRAM_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -197,41 +188,47 @@ def postgresql() -> Row:
 
 
 def opensearch() -> list[Row]:
-    """OpenSearch with its security plugin, in Maven's local folder, and the programs it needs."""
-    needed = "lesson 02, planned"
-    missing = [place for place in OPENSEARCH if not _in_maven_folder(place)]
-    if not missing:
-        row = Row("OpenSearch", "found", f"{_OPENSEARCH_VERSION}, in Maven's folder", needed)
-    else:
-        step = " && ".join(
-            f"mvn -q dependency:get -Dtransitive=false -Dartifact={place}" for place in missing
-        )
-        detail = f"{_OPENSEARCH_VERSION} is not here; to bring it takes Maven, to run it Java"
-        row = Row("OpenSearch", "missing", detail, needed, step)
-    return [row, _java(needed), _maven(needed)]
+    """OpenSearch with its security plugin, the Java that it runs on, and Maven, which brings it."""
+    from leftopen.engines import java, opensearch_home
+
+    needed = "lessons 02, 09"
+
+    def look(part: str, find: Callable[[], str]) -> Row:
+        try:
+            return Row(part, "found", find(), needed)
+        except EngineMissing as error:
+            why, step = _split(str(error))
+            return Row(part, "missing", why, needed, step)
+
+    def server() -> str:
+        home = opensearch_home.find()
+        return f"{opensearch_home.version(home)}, {home}"
+
+    def runtime() -> str:
+        found = java.find()
+        return f"{found.version}, {found.program}"
+
+    return [look("OpenSearch", server), look("Java", runtime), _maven(needed)]
 
 
-def _in_maven_folder(place: str) -> bool:
-    """Whether Maven's local repository (by default ~/.m2/repository) holds an artifact."""
-    group, name, version, kind = place.split(":")
-    folder = Path.home().joinpath(".m2", "repository", *group.split("."), name, version)
-    return (folder / f"{name}-{version}.{kind}").is_file()
+def bring_opensearch() -> str:
+    """Bring OpenSearch where it is not and can be brought; return what went wrong, if anything.
 
+    Where Java or Maven is missing nothing is tried: the row of each says how to get it.
+    """
+    from leftopen.engines import java, opensearch_home
 
-def _java(needed: str) -> Row:
-    package = f"openjdk-{_debian_java()}-jre-headless"
-    step = _system(package, f"'openjdk>={LEAST_JAVA}'")
-    path = shutil.which("java")
-    told = _output([path, "-version"]) if path else ""
-    # `java -version` says: openjdk version "17.0.12" ..., and before Java 9: "1.8.0_402".
-    match = re.search(r'version "(?:1\.)?(\d+)', told)
-    if not match:
-        why = f"{path} does not run" if path else "not installed"
-        return Row("Java", "missing", why, needed, step)
-    if int(match[1]) < LEAST_JAVA:
-        why = f"{match[1]} is older than {LEAST_JAVA}, {path}"
-        return Row("Java", "missing", why, needed, step)
-    return Row("Java", "found", f"{match[1]}, {path}", needed)
+    try:
+        java.find()
+    except EngineMissing:
+        return ""
+    if shutil.which("mvn") is None:
+        return ""
+    try:
+        opensearch_home.install()
+    except LeftOpenError as error:
+        return str(error)
+    return ""
 
 
 def _maven(needed: str) -> Row:
@@ -304,22 +301,6 @@ def _system(debian: str, conda: str) -> str:
     if shutil.which("apt-get") and not os.environ.get("CONDA_PREFIX"):
         return f"sudo apt-get install {debian}"
     return f"conda install -c conda-forge {conda}"
-
-
-def _debian_java() -> int:
-    """Debian 13 has no Java 17 any more; Debian 12 and Ubuntu 22.04 and 24.04 have."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        release = platform.freedesktop_os_release()
-        if release["ID"] == "debian" and int(release["VERSION_ID"]) >= 13:
-            return 21
-    return LEAST_JAVA
-
-
-def _output(command: list[str]) -> str:
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        told = subprocess.run(command, capture_output=True, text=True, timeout=_PROGRAM_SECONDS)
-        return told.stdout + told.stderr
-    return ""
 
 
 def _number(name: str) -> float:

@@ -19,7 +19,7 @@ from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from leftopen import doctor, learner, progress
-from leftopen.engines import mongodb
+from leftopen.engines import java, mongodb, opensearch_home
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
@@ -29,6 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def _mongodb() -> None:
     mongodb.version(mongodb.find())
+
+
+def _opensearch() -> None:
+    java.find()
+    opensearch_home.find()
 
 
 def find_chromium() -> str:
@@ -52,6 +57,7 @@ def _chromium() -> None:
 
 ENGINES: dict[str, Callable[[], object]] = {
     "mongodb": _mongodb,
+    "opensearch": _opensearch,
     "postgres": doctor.find_postgres,
     "chromium": _chromium,
 }

@@ -26,7 +26,7 @@ from leftopen.audit import Report, run
 from leftopen.engines import mongodb
 from leftopen.engines.config import delete, dump, merge, parse
 from leftopen.engines.pki import make_pki
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 OPS = "a password of ops that nobody guesses"
 APP = "a password of the shop that nobody guesses"
@@ -47,7 +47,7 @@ class Stage:
     """A right server, and what is needed to make it wrong and right again."""
 
     def __init__(self) -> None:
-        self.lab = Lab("stage", "security:\n  authorization: disabled\n", load)
+        self.lab = MongoLab("stage", "security:\n  authorization: disabled\n", load)
         try:
             self.spare = self.lab.certificates.ca.parent / "spare"
             with MongoClient(self.lab.inside.uri) as client:

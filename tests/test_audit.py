@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 import leftopen
 from leftopen.audit import Severity, look, run
 from leftopen.errors import LeftOpenError, NotLoopback
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 pytestmark = pytest.mark.needs("mongodb")
 COULD = "a password that nobody guesses"
@@ -42,7 +42,7 @@ def stage(whole):
 @pytest.fixture(scope="module")
 def open_lab():
     needs("mongodb")
-    lab = Lab("open", "net:\n  bindIp: 0.0.0.0\n", servers.load)
+    lab = MongoLab("open", "net:\n  bindIp: 0.0.0.0\n", servers.load)
     yield lab
     lab.close()
 

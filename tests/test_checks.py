@@ -15,14 +15,16 @@ from leftopen.checks.board import Hints
 from leftopen.checks.question import RIGHT, UNTOUCHED, Question, Task
 from leftopen.checks.verdict import Kind, Verdict, error_in_cell
 from leftopen.errors import LeftOpenError
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 AS_FOUND = "net:\n  bindIp: 0.0.0.0\n"
 
 
 @pytest.fixture(scope="module")
 def shared():
-    lab = Lab("t", AS_FOUND, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "P-1"}))
+    lab = MongoLab(
+        "t", AS_FOUND, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "P-1"})
+    )
     yield lab
     lab.close()
 
@@ -92,7 +94,7 @@ def test_a_stopped_server_is_blocked_and_names_the_way_back(lab):
 
 @pytest.mark.needs("mongodb")
 def test_a_closed_lab_is_blocked_and_names_the_way_to_a_new_one():
-    lab = Lab("t", AS_FOUND, lambda c: None)
+    lab = MongoLab("t", AS_FOUND, lambda c: None)
     lab.close()
     verdict = check(lab)
     assert verdict.kind is Kind.BLOCKED

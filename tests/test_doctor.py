@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from leftopen import doctor
-from leftopen.engines import keeper, mongodb, process
+from leftopen.engines import keeper, mongodb, opensearch_home, process
 from leftopen.errors import EngineFailed, EngineMissing
 
 
@@ -27,7 +27,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="stands in with shell scri
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """A machine whose PATH is empty, on which no variable helps."""
-    for name in (mongodb.VARIABLE, doctor.PG_VARIABLE, "CONDA_PREFIX"):
+    variables = (mongodb.VARIABLE, doctor.PG_VARIABLE, opensearch_home.VARIABLE, "CONDA_PREFIX")
+    for name in (*variables, "JAVA_HOME", "OPENSEARCH_JAVA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path / "environment"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -126,19 +127,28 @@ def test_of_several_versions_the_newest_is_taken(bare, monkeypatch):
 @pytest.mark.parametrize(
     ("says", "state", "detail"),
     [
-        ('openjdk version "17.0.12" 2024-07-16', "found", "17,"),
-        ('openjdk version "21" 2023-09-19', "found", "21,"),
-        ('java version "1.8.0_402"', "missing", "8 is older than 17"),
-        ('openjdk version "11.0.24" 2024-07-16', "missing", "11 is older than 17"),
-        ("no runtime present", "missing", "does not run"),
+        ("17.0.12", "found", "17,"),
+        ("21", "found", "21,"),
+        ("1.8.0_402", "missing", "java is Java 8"),
+        ("11.0.24", "missing", "java is Java 11"),
+        ("24.0.1", "missing", "java is Java 24"),
     ],
 )
 def test_java_by_what_it_says(bare, says, state, detail):
-    program(bare / "bin", "java", f"echo '{says}' >&2")
-    java = next(row for row in doctor.opensearch() if row.part == "Java")
-    assert java.state == state
-    assert detail in java.detail
-    assert not java.stops
+    told = f"    java.home = /usr/lib/jvm\n    java.version = {says}"
+    program(bare / "bin", "java", f"echo '{told}' >&2")
+    row = next(row for row in doctor.opensearch() if row.part == "Java")
+    assert row.state == state
+    assert detail in row.detail
+    assert not row.stops
+
+
+@posix
+def test_a_java_that_does_not_run_is_named(bare):
+    program(bare / "bin", "java", "exit 1")
+    row = next(row for row in doctor.opensearch() if row.part == "Java")
+    assert row.state == "missing"
+    assert "java does not run" in row.detail
 
 
 @posix
@@ -154,22 +164,30 @@ def test_missing_java_and_maven_come_with_commands(bare):
     assert rows["Maven"].state == "found"
 
 
-def test_opensearch_is_found_in_mavens_folder_or_comes_with_the_command(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor.Path, "home", lambda: tmp_path)
+@posix
+def test_opensearch_is_found_in_its_folder_or_comes_with_the_command(bare, monkeypatch):
+    monkeypatch.setenv(opensearch_home.CACHE, str(bare / "cache"))
     row = doctor.opensearch()[0]
     assert row.state == "missing"
     assert not row.stops
-    assert row.next_step.count("mvn -q dependency:get ") == 2
-    for place in doctor.OPENSEARCH:
-        assert f"-Dartifact={place}" in row.next_step
-        group, name, version, kind = place.split(":")
-        folder = tmp_path / ".m2/repository" / group.replace(".", "/") / name / version
+    assert row.next_step.endswith(" && leftopen engines")  # first Java and Maven
+    home = bare / "cache" / f"opensearch-{opensearch_home.VERSION}"
+    plugin = home / "plugins" / "opensearch-security"
+    for folder in (home / "lib", plugin):
         folder.mkdir(parents=True)
-        (folder / f"{name}-{version}.{kind}").write_bytes(b"")
-    assert doctor.opensearch()[0].state == "found"
+    (home / "lib" / "opensearch-2.19.4.jar").touch()
+    assert doctor.opensearch()[0].state == "missing"  # no security plugin
+    (plugin / "plugin-descriptor.properties").touch()
+    row = doctor.opensearch()[0]
+    assert (row.state, row.detail) == ("found", f"2.19.4, {home}")
 
 
-CONDA = {"Java": "'openjdk>=17'", "Maven": "maven"}
+def test_nothing_is_brought_without_java_or_maven(bare, monkeypatch):
+    monkeypatch.setattr(opensearch_home, "install", lambda: pytest.fail("tried"))
+    assert doctor.bring_opensearch() == ""
+
+
+CONDA = {"Java": "'openjdk>=17,<24'", "Maven": "maven"}
 
 
 def test_a_folder_that_cannot_be_written_stops_lesson_01(monkeypatch, tmp_path):

@@ -17,8 +17,8 @@ CONDA_NAMES = {
     "duckdb": "python-duckdb",
     "playwright": "playwright-python",
 }
-# conda's own: the language, the installer, and the server, which pip has as a wheel.
-CONDA_ALONE = {"python", "pip", "mongodb"}
+# conda's own: the language, the installer, and the servers with what they run on.
+CONDA_ALONE = {"python", "pip", "mongodb", "openjdk", "maven"}
 
 
 def requirements(*extras: str) -> list[Requirement]:

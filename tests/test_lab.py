@@ -14,7 +14,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from leftopen import stranger
 from leftopen.errors import ConfigRefused, EngineFailed
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 pytestmark = pytest.mark.needs("mongodb")
 OPEN = "net:\n  bindIp: 0.0.0.0\n"
@@ -25,7 +25,7 @@ def load(client):
 
 
 def make():
-    return Lab("test", OPEN, load)
+    return MongoLab("test", OPEN, load)
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_an_interrupt_while_loading_leaves_nothing():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Lab("test", OPEN, interrupted)
+        MongoLab("test", OPEN, interrupted)
     assert not Path(seen[0]).parent.exists()
 
 
@@ -297,14 +297,14 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
 FULL_DISK = f"""
 import os
 from leftopen.errors import EngineFailed
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 def load(client):
     for _ in range(2_000):
         client.sensenets.people.insert_one({{"block": os.urandom(100_000)}})
 
 try:
-    Lab("test", {OPEN!r}, load)
+    MongoLab("test", {OPEN!r}, load)
 except EngineFailed as error:
     print(error)
 """
@@ -362,7 +362,7 @@ def test_a_case_that_was_found_with_a_login_gets_its_records_before_it():
         client.t.c.insert_one({"_id": 1})
         client.admin.command("createUser", "boss", pwd="a b", roles=["root"])
 
-    lab = Lab("t", "net: {bindIp: 0.0.0.0}\nsecurity: {authorization: enabled}", load)
+    lab = MongoLab("t", "net: {bindIp: 0.0.0.0}\nsecurity: {authorization: enabled}", load)
     try:
         with MongoClient(lab.outside.uri) as client, pytest.raises(OperationFailure):
             client.t.c.find_one()

@@ -13,6 +13,7 @@ from leftopen import checks, learner, progress
 from leftopen.cases import sensenets
 from leftopen.checks.verdict import Kind
 from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 
 LEARNERS = [f"learner {number}" for number in range(200)]
 FEW_EQUAL = 0.1
@@ -20,7 +21,7 @@ FEW_EQUAL = 0.1
 pytestmark = pytest.mark.needs("mongodb")
 
 
-class Kept(Lab):
+class Kept(MongoLab):
     """A lab that is wiped and filled again instead of being closed: ten times as fast."""
 
     def close(self):
@@ -46,21 +47,21 @@ def quick(monkeypatch):
 
     def lab(name, config, load):
         if config != sensenets.AS_FOUND:
-            return Lab(name, config, load)
+            return MongoLab(name, config, load)
         if kept and kept[0].is_running and kept[0].is_as_found:
             kept[0].refill(load)
         else:
             if kept:
-                Lab.close(kept.pop())
+                MongoLab.close(kept.pop())
             kept.append(Kept(name, config, load))
         return kept[0]
 
-    monkeypatch.setattr(sensenets, "Lab", lab)
+    monkeypatch.setattr(sensenets, "MongoLab", lab)
     # Each save waits for the disk, and what is saved has its own tests.
     monkeypatch.setattr(progress, "note_verdict", lambda *_: None)
     yield
     for each in kept:
-        Lab.close(each)
+        MongoLab.close(each)
 
 
 def reference(cells, name, monkeypatch):

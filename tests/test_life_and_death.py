@@ -188,9 +188,9 @@ def test_interrupt_while_starting_leaves_nothing_and_the_next_try_works(folder):
 
 def test_interrupt_while_loading_leaves_nothing(notebook, folder):
     slow = (
-        "import time\nfrom leftopen.lab import Lab\n"
+        "import time\nfrom leftopen.lab_mongodb import MongoLab\n"
         f"def load(client):\n    open('{folder}/loading', 'w').close()\n    time.sleep(60)\n"
-        "Lab('test', 'net: {bindIp: 0.0.0.0}', load)"
+        "MongoLab('test', 'net: {bindIp: 0.0.0.0}', load)"
     )
     sent = notebook.begin(slow)
     assert wait_for((folder / "loading").exists)

@@ -7,7 +7,7 @@ from pymongo import MongoClient
 
 from leftopen import stranger
 from leftopen.errors import LeftOpenError, NotLoopback
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 from leftopen.widgets import Explorer, State
 
 OPEN = "net:\n  bindIp: 0.0.0.0\n"
@@ -16,7 +16,9 @@ TRIED = ["connect", "list the databases", "read one document", "count the docume
 
 @pytest.fixture(scope="module")
 def lab():
-    lab = Lab("t", OPEN, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "Person-1"}))
+    lab = MongoLab(
+        "t", OPEN, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "Person-1"})
+    )
     yield lab
     lab.close()
 
@@ -116,7 +118,9 @@ def test_the_explorer_opens_twice_and_leaves_other_accounts_alone(lab):
 
 @pytest.mark.needs("mongodb")
 def test_the_explorer_of_a_closed_lab_says_so():
-    lab = Lab("t", OPEN, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "Person-1"}))
+    lab = MongoLab(
+        "t", OPEN, lambda c: c.sensenets.people.insert_one({"_id": 1, "name": "Person-1"})
+    )
     explorer = Explorer(lab)
     login, *_, answer = explorer.widget().children
     lab.close()

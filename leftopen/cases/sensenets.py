@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from pymongo import MongoClient
 
 from leftopen.errors import DataError
-from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
 from leftopen.synth.sensenets import sample
 
 DATABASE = "sensenets"
@@ -23,12 +23,12 @@ net:
 _BATCH = 5_000  # documents in one message to the server
 
 
-def open_lab() -> Lab:
+def open_lab() -> MongoLab:
     """Open the case on a real mongod, with the invented sample in it.
 
     Raises:
         DataError: the records are not there.
-        EngineMissing, EngineFailed: as for :class:`leftopen.lab.Lab`.
+        EngineMissing, EngineFailed: as for :class:`leftopen.lab_mongodb.MongoLab`.
     """
     files = {name: RECORDS / f"{name}.parquet" for name in COLLECTIONS}
     for path in files.values():
@@ -42,7 +42,7 @@ def open_lab() -> Lab:
             for batch in _documents(path):
                 client[DATABASE][name].insert_many(batch)
 
-    return Lab(DATABASE, AS_FOUND, load)
+    return MongoLab(DATABASE, AS_FOUND, load)
 
 
 def small_lab(
@@ -51,7 +51,7 @@ def small_lab(
     prepare: Callable[[MongoClient], None] | None = None,
     people: int = 400,
     positions: int = 1_040,
-) -> Lab:
+) -> MongoLab:
     """Open a small SenseNets server for an exercise, with people of its own.
 
     Args:
@@ -62,7 +62,7 @@ def small_lab(
         positions: how many sightings of them in one day.
 
     Raises:
-        DataError, EngineMissing, EngineFailed: as for :class:`leftopen.lab.Lab`.
+        DataError, EngineMissing, EngineFailed: as for :class:`leftopen.lab_mongodb.MongoLab`.
     """
 
     def load(client: MongoClient) -> None:
@@ -74,7 +74,7 @@ def small_lab(
         if prepare is not None:
             prepare(client)
 
-    return Lab(DATABASE, config, load)
+    return MongoLab(DATABASE, config, load)
 
 
 def _documents(path: Path) -> Iterator[list[dict]]:

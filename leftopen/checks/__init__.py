@@ -7,7 +7,6 @@ import sys
 import threading
 
 import numpy as np
-from pymongo.errors import ConnectionFailure
 
 from leftopen import course, learner, progress
 from leftopen.checks.board import Board, Hints, Reason
@@ -66,7 +65,9 @@ class Exercise:
         question = self._question(number)
         if question.lab is None:
             raise LeftOpenError(f"Question {number} needs no server of its own.")
-        self.close()
+        if self._lab is not None:
+            self._lab.retire()
+            self._lab = None
         self._lab = question.lab(self.task(number))
         self._lab.belongs_to(f"{self.name}, question {number}", f"lab = ex.lab({number})")
         return self._lab
@@ -192,7 +193,7 @@ class Exercise:
                 tuple(at.tried),
             )
         found = outcome[0]
-        if isinstance(found, ConnectionFailure) and any(not lab.is_running for lab in labs):
+        if isinstance(found, Exception) and any(not lab.is_running for lab in labs):
             return _blocked(next(lab for lab in labs if not lab.is_running))
         if isinstance(found, Exception):
             return error_in_cell(found)

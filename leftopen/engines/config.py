@@ -40,8 +40,12 @@ def tidy(text: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def parse(text: str) -> tuple[dict, list[Place]]:
+def parse(text: str, sections: bool = True) -> tuple[dict, list[Place]]:
     """Read YAML text into nested dictionaries of strings, and note where each setting stands.
+
+    Args:
+        text: the configuration.
+        sections: whether every setting stands in a section, as in a mongod.conf.
 
     Raises:
         ConfigRefused: it is not YAML, not a mapping, or says the same key twice (YAML 1.2.2,
@@ -67,10 +71,12 @@ def parse(text: str) -> tuple[dict, list[Place]]:
             f"{quote(text, 1)} is not a setting. A configuration is lines of `name: value`. "
             f"{UNCHANGED}"
         )
-    return settings, _places(node, (), text)
+    return settings, _places(node, (), text, sections)
 
 
-def _places(node: yaml.MappingNode, above: tuple[str, ...], text: str) -> list[Place]:
+def _places(
+    node: yaml.MappingNode, above: tuple[str, ...], text: str, sections: bool
+) -> list[Place]:
     found: list[Place] = []
     seen: dict[str, int] = {}
     for key, value in node.value:
@@ -84,7 +90,7 @@ def _places(node: yaml.MappingNode, above: tuple[str, ...], text: str) -> list[P
         seen[name] = line
         path = (*above, name)
         scalar = value.value if isinstance(value, yaml.ScalarNode) else ""
-        if not above and isinstance(value, yaml.ScalarNode):
+        if sections and not above and isinstance(value, yaml.ScalarNode):
             raise ConfigRefused(
                 f"{quote(text, line)}: `{name}` is a section, which holds settings. Each stands on "
                 "a line of its own below it, begins with two spaces, and has a space after its "
@@ -94,8 +100,17 @@ def _places(node: yaml.MappingNode, above: tuple[str, ...], text: str) -> list[P
             raise ConfigRefused(f"{quote(text, line)} has no value. {UNCHANGED}")
         found.append(Place(path, line, scalar))
         if isinstance(value, yaml.MappingNode):
-            found += _places(value, path, text)
+            found += _places(value, path, text, sections)
     return found
+
+
+def flatten(settings: dict, above: str = "") -> dict[str, str | list]:
+    """Settings under dotted names, as OpenSearch reads them (``http.port``)."""
+    flat: dict[str, str | list] = {}
+    for key, value in settings.items():
+        name = f"{above}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def quote(text: str, line: int) -> str:

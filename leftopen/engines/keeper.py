@@ -9,7 +9,8 @@ clean-up inside the kernel itself, so the clean-up must live in another process.
 Commands are JSON objects, one a line; each gets one JSON object back, with the same number::
 
     {"n": 1, "do": "folder", "where": "/tmp"}                 -> {"n": 1, "folder": "..."}
-    {"n": 2, "do": "start", "argv": [...], "output": "..."}   -> {"n": 2, "pid": 123}
+    {"n": 2, "do": "start", "argv": [...], "output": "...",
+     "account": [65534, 65534]}                               -> {"n": 2, "pid": 123}
     {"n": 3, "do": "poll"}                                    -> {"n": 3, "code": null}
     {"n": 4, "do": "stop", "grace": 10}                       -> {"n": 4, "code": 0}
     {"n": 5, "do": "quit"}                                    (no reply: the keeper ends)
@@ -35,10 +36,17 @@ _POLL_SECONDS = 0.5  # how often the parent's life is looked at, beside the end 
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_keeper():
+def _death_signal():
+    """What the server calls before it is one: made before the fork, when Python can be read.
+
+    The server's account may have no access to this Python's own files.
+    """
+    if sys.platform != "linux":
+        return None
     import ctypes
 
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Keeper:
@@ -61,14 +69,20 @@ class Keeper:
         return {"folder": self.folder}
 
     def do_start(self, order):
-        """Start the server."""
+        """Start the server; ``account`` names the user and the group that it is to run under."""
+        other = {}
+        if order.get("account"):
+            user, group = order["account"]
+            # The notebook's folder may be closed to that account: it starts in its own.
+            other = {"user": user, "group": group, "extra_groups": [], "cwd": self.folder}
         with open(order["output"], "ab") as output:  # noqa: PTH123
             self.server = subprocess.Popen(
                 order["argv"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_keeper if sys.platform == "linux" else None,
+                preexec_fn=_death_signal(),
+                **other,
             )
         return {"pid": self.server.pid}
 

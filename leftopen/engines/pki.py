@@ -1,4 +1,4 @@
-"""A small certificate authority and a server certificate for a lab, for loopback names only.
+"""A small certificate authority, a server's certificate and an administrator's, for a lab alone.
 
 The profile is RFC 5280's: version 3, EC P-256 keys (RFC 5480), ECDSA with SHA-256, the names in
 the subject alternative name (RFC 9525 lets clients look nowhere else). The authority's private key
@@ -44,10 +44,18 @@ class Pki:
     Attributes:
         ca: the authority's certificate (PEM), for clients that verify the server.
         server: the server's private key and certificate in one file (PEM), as mongod wants it.
+        server_certificate: the certificate alone, and
+        server_key: its key alone (PEM, PKCS #8), as OpenSearch and PostgreSQL want them.
+        admin: the certificate of a client named ``admin``, and
+        admin_key: its key.
     """
 
     ca: Path
     server: Path
+    server_certificate: Path
+    server_key: Path
+    admin: Path
+    admin_key: Path
 
 
 @dataclass(frozen=True)
@@ -85,13 +93,29 @@ def make_pki(
         raise LeftOpenError(f"{days!r} is not a usable validity. Give 1 to 366 days.")
     ca = _make_ca(days)
     server = _make_server(ca, alternatives, days)
+    admin = _make_client(ca, "admin", days)
     folder = Path(folder)
-    pki = Pki(ca=folder / "ca.pem", server=folder / "server.pem")
+    pki = Pki(
+        ca=folder / "ca.pem",
+        server=folder / "server-and-key.pem",
+        server_certificate=folder / "server.pem",
+        server_key=folder / "server-key.pem",
+        admin=folder / "admin.pem",
+        admin_key=folder / "admin-key.pem",
+    )
+    contents = {
+        pki.ca: _certificate_pem(ca),
+        pki.server: _key_pem(server) + _certificate_pem(server),
+        pki.server_certificate: _certificate_pem(server),
+        pki.server_key: _key_pem(server),
+        pki.admin: _certificate_pem(admin),
+        pki.admin_key: _key_pem(admin),
+    }
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        _write(pki.ca, _certificate_pem(ca))
-        _write(pki.server, _key_pem(server) + _certificate_pem(server))
+        for path, content in contents.items():
+            _write(path, content)
     except OSError as error:
         raise DataError(
             f"The certificates cannot be written to {folder} ({error.strerror}). "
@@ -149,6 +173,21 @@ def _make_server(ca: _Identity, alternatives: list[x509.GeneralName], days: int)
         )
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    return _Identity(key, builder.sign(ca.key, hashes.SHA256()))
+
+
+def _make_client(ca: _Identity, name: str, days: int) -> _Identity:
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca_id = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        _builder(_subject(name), ca.certificate.subject, key, days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage({"digital_signature"}), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), critical=False
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
     )
     return _Identity(key, builder.sign(ca.key, hashes.SHA256()))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from leftopen import loopback
 from leftopen.engines import keeper as keeper_module
+from leftopen.engines.account import Account
 from leftopen.errors import EngineFailed
 
 KEEPER_REPLY_SECONDS = 60.0  # a busy machine may take long to start even a small process
@@ -97,13 +98,22 @@ class ServerProcess:
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
-    def start(self, argv: Sequence[str | Path], output: Path) -> None:
-        """Start the server; what it prints goes to the file ``output``.
+    def start(
+        self, argv: Sequence[str | Path], output: Path, account: Account | None = None
+    ) -> None:
+        """Start the server in its folder; what it prints goes to the file ``output``.
+
+        Args:
+            argv: the program and its arguments.
+            output: the file.
+            account: under which to run it, in place of the notebook's own.
 
         Raises:
             EngineFailed: the program cannot be run.
         """
-        self.pid = self._ask(do="start", argv=[str(a) for a in argv], output=str(output))["pid"]
+        who = [account.uid, account.gid] if account else None
+        told = self._ask(do="start", argv=[str(a) for a in argv], output=str(output), account=who)
+        self.pid = told["pid"]
 
     def stop(self, grace: float = 10.0) -> int | None:
         """Ask the server to end, wait ``grace`` seconds, then kill it; return its exit code."""
