@@ -145,14 +145,16 @@ def _add_audit(add) -> None:
     audit = add(
         "audit",
         _audit,
-        "look at a MongoDB server on this machine, and say what stands open",
+        "look at a MongoDB or OpenSearch server on this machine, and say what stands open",
         "It only looks, and at loopback addresses alone. A password is asked for, or read from the "
         "variable LEFTOPEN_AUDIT_PASSWORD; it is no option, because every process list shows "
         "those. Ends with 0 if nothing is to be fixed (notes may be there), with 1 if a finding "
         "of severity fix or warn is, and with 2 if a check could not look and nothing was found.",
         "leftopen audit --mongodb mongodb://127.0.0.1:27017 --user ops --ca ca.pem",
     )
-    audit.add_argument("--mongodb", metavar="URI", required=True, help="the server's address")
+    server = audit.add_mutually_exclusive_group(required=True)
+    server.add_argument("--mongodb", metavar="URI", help="the address of a MongoDB server")
+    server.add_argument("--opensearch", metavar="URL", help="the address of a search cluster")
     audit.add_argument(
         "--user", default="", help="an administrator's account; without it much cannot be looked at"
     )
@@ -163,13 +165,29 @@ def _add_audit(add) -> None:
         help="where that account is (default: %(default)s)",
     )
     audit.add_argument("--ca", type=Path, help="the authority that clients trust (PEM)")
-    audit.add_argument("--cert", type=Path, help="a client's certificate and key, in one PEM file")
+    audit.add_argument(
+        "--cert",
+        type=Path,
+        help="a client's certificate (PEM), and its key; OpenSearch: the admin certificate",
+    )
+    audit.add_argument("--key", type=Path, help="that key, where it has a file of its own")
+    audit.add_argument(
+        "--config", type=Path, help="opensearch.yml or elasticsearch.yml, which is read"
+    )
     audit.add_argument(
         "--client-uri",
         default="",
         metavar="URI",
         help="the address that an application uses: read, never connected to. "
         "Write *** in the place of its password",
+    )
+    audit.add_argument(
+        "--client-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the application says to opensearch-py besides, as verify_certs=false; may be "
+        "repeated",
     )
     audit.add_argument(
         "--administrator",

@@ -1,5 +1,7 @@
 """The claims ledger: its form, and how it is read."""
 
+from datetime import date
+
 import pytest
 
 from leftopen import ledger
@@ -28,11 +30,15 @@ def arithmetic():
     """What the derived claims must be, from the claims that they rest on."""
     people, seen, cameras = (ledger.number(i) for i in ("SN7", "SN8", "SN9"))
     january = ledger.number("SN10") / 31
+    days = ledger.claims().set_index("id")["date"]
+    told, free, on = (date.fromisoformat(days[i]) for i in ("BJ1", "ES3", "ES4"))
     return {
         "SN30": f"{seen / people:.3f}",
         "SN31": f"{seen / 86_400:.1f}",
         "SN32": f"{86_400 * cameras / seen:.1f}",
         "SN33": f"{6_700_000 - seen:,.0f}",
+        "BJ40": f"{(free - told).days:,}",
+        "BJ41": f"{(on - told).days:,}",
         "SN34": f"{january:.2f}, {january * 1e6 / seen:.2f}",
     }
 

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftopen.errors import DataError
-from leftopen.synth import sensenets
+from leftopen.synth import sensenets, smart_city
 from leftopen.synth.draws import BLOCK
 from leftopen.synth.movement import positions_block
 from leftopen.synth.people import make_population, people_block
@@ -133,10 +133,17 @@ def test_the_committed_sample_is_what_the_generator_makes():
         assert not committed.equals(other.cast(committed.schema))
 
 
-def test_the_committed_sample_is_small_and_holds_no_picture():
-    paths = sorted(COMMITTED.iterdir())
-    assert [path.name for path in paths] == NAMES
-    assert sum(path.stat().st_size for path in paths) < 300_000
+@pytest.mark.parametrize(
+    ("folder", "names", "most"),
+    [
+        ("sensenets", NAMES, 300_000),
+        ("smart_city", sorted(f"{kind}.parquet" for kind in smart_city.MAPPINGS), 400_000),
+    ],
+)
+def test_the_committed_samples_are_small_and_hold_no_picture(folder, names, most):
+    paths = sorted((COMMITTED.parent / folder).iterdir())
+    assert [path.name for path in paths] == names
+    assert sum(path.stat().st_size for path in paths) < most
     for path in paths:
         assert not any(column.type == pa.binary() for column in pq.read_schema(path))
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""No identity number may be possible: judged by the standard, in another way than it was made."""
+"""No number may be possible: judged by the standard, in another way than it was made."""
 
 from datetime import date, timedelta
 
@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stdnum import imei, imsi, luhn, mac
 from stdnum.cn import ric
 from stdnum.iso7064 import mod_11_2
 
-from leftopen.synth.identifiers import DAYS, FIRST_DATE, SEQUENCES, resident_ids, unique_bodies
+from leftopen.synth.identifiers import (
+    DAYS,
+    FIRST_DATE,
+    PHONES,
+    SEQUENCES,
+    imeis,
+    imsis,
+    macs,
+    resident_ids,
+    unique_bodies,
+)
 
 MILLION = 1_000_000
 
@@ -118,3 +129,92 @@ def test_any_seed_gives_impossible_numbers_without_a_repeat(seed, first):
 def test_a_district_has_thirty_six_and_a_half_million_bodies():
     assert (date(2020, 1, 1) - FIRST_DATE).days == DAYS
     assert round(DAYS * SEQUENCES / 1e6, 1) == 36.5
+
+
+# Phones
+
+
+def luhn_remainders(numbers):
+    """Luhn over the whole number, from the right, where the maker works on the body from the left.
+
+    A number is right if the remainder is 0.
+    """
+    digits = numbers[:, ::-1].astype(np.int64) - ord("0")
+    twice = digits[:, 1::2] * 2
+    return (digits[:, ::2].sum(axis=1) + (twice - 9 * (twice > 9)).sum(axis=1)) % 10
+
+
+def with_luhns_digit(numbers):
+    bodies = [number[:14] for number in as_text(numbers)]
+    return matrix(*[body + luhn.calc_check_digit(body) for body in bodies])
+
+
+@pytest.fixture(scope="module")
+def phones():
+    index = np.arange(MILLION // 4)
+    return {make: make(index, seed=11) for make in (imsis, imeis, macs)}
+
+
+def test_the_judge_of_luhn_knows_right_from_wrong():
+    # The classic example of the algorithm, and the worked one of facts: its right digit is 8.
+    assert luhn_remainders(matrix("79927398713")).tolist() == [0]
+    for last in "0123456789":
+        right = luhn_remainders(matrix("00000000000001" + last))[0] == 0
+        assert right == luhn.is_valid("00000000000001" + last) == (last == "8")
+
+
+def test_no_imei_has_its_check_digit(phones):
+    made = phones[imeis]
+    assert made.shape == (MILLION // 4, 15)
+    assert not (luhn_remainders(made) == 0).any()
+    assert (made[:, :2] == ord("0")).all()
+
+
+def test_stdnum_agrees_and_would_take_the_right_digit(phones):
+    some = phones[imeis][::125]
+    assert not any(imei.is_valid(number) or luhn.is_valid(number) for number in as_text(some))
+    repaired = with_luhns_digit(some)
+    assert all(imei.is_valid(number) for number in as_text(repaired))
+    assert (luhn_remainders(repaired) == 0).all()
+
+
+def test_every_imsi_is_of_the_network_for_tests(phones):
+    assert phones[imsis].shape == (MILLION // 4, 15)
+    for number in as_text(phones[imsis][::125]):
+        assert imsi.split(number)[:2] == ("001", "01")
+        assert imsi.info(number)["country"] == "Test networks"
+    assert (phones[imsis][:, :5] == np.frombuffer(b"00101", dtype=np.uint8)).all()
+    assert imsi.info("460001234567890")["country"] != "Test networks", "a network of a country"
+
+
+def test_every_mac_is_given_locally_and_is_of_one_device(phones):
+    # The second character holds the two bits: given locally (2), and not for a group (1).
+    assert set(as_text(phones[macs][:, 1:2])) == set("26ae")
+    for address in as_text(phones[macs][::5_000]):
+        assert mac.is_locally_administered(address)
+        assert mac.is_unicast(address)
+    for address in as_text(phones[macs][::25_000]):  # stdnum reads its list of makers each time
+        assert mac.is_valid(address)
+        assert not mac.is_valid(address, validate_manufacturer=True)
+    # The judge takes a maker's address, and one for a group, for what they are.
+    assert mac.is_valid("d0:50:99:84:a2:a0", validate_manufacturer=True)
+    assert not mac.is_locally_administered("d0:50:99:84:a2:a0")
+    assert not mac.is_unicast("03:00:00:00:00:01")
+
+
+@pytest.mark.parametrize("make", [imsis, imeis, macs])
+def test_no_two_phones_share_a_number(phones, make):
+    width = phones[make].shape[1]
+    numbers = phones[make].view(f"S{width}").ravel()
+    # An IMEI is told apart by its body; the check digit follows from that.
+    assert len(np.unique(numbers.astype("S14") if make is imeis else numbers)) == MILLION // 4
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**64 - 1), first=st.integers(0, PHONES - 200))
+def test_any_seed_gives_impossible_phones(seed, first):
+    index = np.arange(first, first + 200)
+    assert not any(imei.is_valid(number) for number in as_text(imeis(index, seed)))
+    assert all(number.startswith("00101") for number in as_text(imsis(index, seed)))
+    assert all(mac.is_locally_administered(address) for address in as_text(macs(index, seed)))
+    assert all(mac.is_unicast(address) for address in as_text(macs(index, seed)))

@@ -1,31 +1,11 @@
-"""The schema of the SenseNets case: the fields that the sources name, and how sensitive each is."""
+"""The schema of the SenseNets case: the fields that the sources name, and how sensitive each is.
 
-from dataclasses import asdict, dataclass
+Sources: F (Forbes), AP, Z (ZDNet). Types are those of BSON, as mongosh names them.
+"""
 
 import pandas as pd
 
-
-@dataclass(frozen=True)
-class Field:
-    """One field of one collection.
-
-    Attributes:
-        collection: where it stands.
-        field: its name in the documents.
-        type: its BSON type, as mongosh names it.
-        tier: how dangerous it is, as ``TIERS`` says.
-        meaning: what it holds, in a line.
-        sources: who names it for the real database: F (Forbes), AP, Z (ZDNet); empty where the
-            field is ours, to hold the rest together.
-    """
-
-    collection: str
-    field: str
-    type: str
-    tier: str
-    meaning: str
-    sources: str
-
+from leftopen.cases.schema import Field, frame
 
 FIELDS = (
     Field("people", "_id", "int", "T2", "number of the person here", ""),
@@ -64,4 +44,4 @@ TIERS = {
 
 def table() -> pd.DataFrame:
     """The schema as a table, one row a field."""
-    return pd.DataFrame([asdict(field) for field in FIELDS])
+    return frame(FIELDS)

@@ -6,6 +6,7 @@ nothing, and its private folder belongs to that account.
 """
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,18 @@ class Account:
     gid: int
 
     def give(self, folder: Path) -> None:
-        """Make a folder and all in it this account's own."""
+        """Make a folder and all in it this account's own.
+
+        Raises:
+            EngineFailed: a folder above it is closed to the account.
+        """
+        for above in folder.resolve().parents:
+            if not above.stat().st_mode & stat.S_IXOTH:
+                raise EngineFailed(
+                    f"Root's servers run as {NAME}, and that account cannot reach {folder}: "
+                    f"{above} is closed to it. Set TMPDIR to a folder that everybody can enter, as "
+                    "/tmp, or start JupyterLab as an ordinary user."
+                )
         for path in (folder, *folder.rglob("*")):
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 

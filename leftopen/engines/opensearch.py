@@ -37,6 +37,8 @@ _STEPS = (
     ("] started", "the node has started"),
 )
 # "Node 'node-1' initialized", says the plugin's ConfigurationRepository.
+_HEALTHY = re.compile(r"status changed from \[RED\] to \[(YELLOW|GREEN)\]")
+_RECOVERY_SECONDS = 30.0
 _SECURITY_READY = re.compile(r"\] Node '[^']*' initialized")
 
 ADDED_WHY = """\
@@ -199,6 +201,7 @@ class SearchServer:
                     return refusal(self._logged(logged))
                 if secured(settings):
                     self._wait_for_security(logged, bar)
+                self._wait_for_indices(logged)
             except BaseException:
                 self.process.stop(grace=1)
                 raise
@@ -267,6 +270,16 @@ class SearchServer:
             time.sleep(0.02)
         raise EngineFailed("OpenSearch did not start: its security plugin did not read its files.")
 
+    def _wait_for_indices(self, since: int) -> None:
+        """Wait until the indices of an earlier start can be searched again."""
+        deadline = time.monotonic() + _RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            log = self._logged(since)
+            recovered = re.search(r"recovered \[(\d+)\] indices", log)
+            if recovered and (recovered[1] == "0" or _HEALTHY.search(log)):
+                return
+            time.sleep(0.02)
+
     def upload(self, names: list[str]) -> None:
         """Let the running node read files of the security plugin again.
 
@@ -298,7 +311,9 @@ class SearchServer:
         except subprocess.TimeoutExpired:
             raise ConfigRefused("securityadmin did not finish within a minute") from None
         if told.returncode != 0 or "Done with success" not in told.stdout:
-            raise ConfigRefused(_tool_words(told.stdout))
+            raise ConfigRefused(
+                _tool_words(told.stdout.replace(f"{self.conf / _SECURITY}{os.sep}", ""))
+            )
 
     def stop(self) -> None:
         """Stop the node in good order; its data stay for the next start."""
@@ -327,6 +342,7 @@ def _tool_words(printed: str) -> str:
     lines = [line.strip() for line in printed.splitlines()]
     bad = [line for line in lines if line.startswith(("FAIL", "ERR"))]
     words = [re.sub(r"^(FAIL|ERR): ?", "", line) for line in bad]
+    words = [re.sub(r"(?:[a-z]\w*\.){2,}[A-Z]\w*: ", "", line) for line in words]
     return "; ".join(dict.fromkeys(words)) or (lines[-1] if lines else "securityadmin says nothing")
 
 

@@ -31,6 +31,14 @@ class Stream(IntEnum):
     PAPERS = 4
     PLAN = 5
     SIGHTING = 6
+    REGISTER = 7
+    HOUSEHOLD = 8
+    RANK = 9
+    SUBSCRIBER = 10
+    HANDSET = 11
+    RADIO = 12
+    DAY = 13
+    ALARM = 14
 
 
 def words(seed: int, stream: Stream, block: int, count: int) -> Words:

@@ -1,10 +1,15 @@
-"""Resident identity numbers that no real person can hold.
+"""Identity numbers that no real person can hold, and numbers of phones that nobody can own.
 
 GB 11643-1999 gives 18 places: 6 for the region (GB/T 2260), 8 for the birth date, 3 for the
 sequence (odd male, even female) and 1 check character (ISO 7064 MOD 11-2). Two things make each
 number here impossible, by construction and not by chance: its region starts with 00, and no
 province has that code; and its check character is the right one moved on by `CHECK_SHIFT`. A random
 character would be the right one in 1 number of 11.
+
+Of the three numbers of a phone, the IMEI is made wrong in the same way: it begins with 00, and its
+last digit is Luhn's (3GPP TS 23.003, Annex B) moved on. The IMSI begins with 001 01, the country
+and the network for tests (ITU-T E.212). The MAC address says of itself that it was given locally
+(IEEE 802, second bit of the first octet), so it belongs to no maker of devices.
 """
 
 from datetime import date
@@ -23,7 +28,9 @@ SEQUENCES = 1_000
 DISTRICTS = range(101, 108)
 """The invented districts, as the last four of six region digits: 000101 to 000107."""
 CHECK_SHIFT = 5
-"""How far the check character stands from the right one; anything from 1 to 10 is wrong."""
+"""How far a check character stands from the right one; anything from 1 to 9 is wrong in both."""
+PHONES = 10**10
+"""Phones that can be told apart: an IMSI has ten digits after those of the network."""
 
 _CHARACTERS = np.frombuffer(b"0123456789X", dtype=np.uint8)
 _WEIGHTS = [2 ** (18 - place) % 11 for place in range(1, 18)]
@@ -105,3 +112,41 @@ def unique_bodies(index: Ints, female: Ints, seed: int) -> tuple[Ints, Ints, Int
     day = _DAY_OF_STEP[rest // _STEP]
     pair = rest - _FIRST_STEP[day] * _STEP
     return region, day, 2 * pair + 1 + female
+
+
+# Luhn: each second digit from the right of the body counts twice, and then digit by digit.
+_DOUBLED = np.array([2 * digit // 10 + 2 * digit % 10 for digit in range(10)])
+_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+
+
+def imsis(index: Ints, seed: int) -> text.Bytes:
+    """Return the IMSI of each phone number `index` (below `PHONES`): 15 digits, no two alike."""
+    number = permute(index, PHONES, seed, Stream.SUBSCRIBER)
+    made = text.rows(b"00101nnnnnnnnnn", len(number))
+    text.put_digits(made, 3, 100 + number // 10**8)  # the network's last two digits, and two more
+    text.put_digits(made, 7, number // 10**4 % 10**4)
+    text.put_digits(made, 11, number % 10**4)
+    return made
+
+
+def imeis(index: Ints, seed: int) -> text.Bytes:
+    """Return the IMEI of each phone number `index`: 15 digits with a wrong last one."""
+    number = permute(index, 10**12, seed, Stream.HANDSET)
+    made = text.rows(b"00nnnnnnnnnnnnc", len(number))
+    text.put_digits(made, 2, number // 10**8)
+    text.put_digits(made, 6, number // 10**4 % 10**4)
+    text.put_digits(made, 10, number % 10**4)
+    digits = made[:, :14].astype(np.int64) - ord("0")
+    total = digits[:, ::2].sum(axis=1) + _DOUBLED[digits[:, 1::2]].sum(axis=1)
+    made[:, 14] = ord("0") + (10 - total % 10 + CHECK_SHIFT) % 10
+    return made
+
+
+def macs(index: Ints, seed: int) -> text.Bytes:
+    """Return the MAC address of each phone number `index`: given locally, for one device."""
+    number = permute(index, 2**46, seed, Stream.RADIO)
+    bits = (number >> 40 << 42) | (0b10 << 40) | (number & (2**40 - 1))
+    made = text.rows(b"hh:hh:hh:hh:hh:hh", len(number))
+    for place in range(12):
+        made[:, place + place // 2] = _HEX[bits >> (44 - 4 * place) & 15]
+    return made

@@ -164,6 +164,11 @@ def _write_one(
     """Write one file and flush it to the disk; give up when `report` returns True."""
     group = next(groups)
     names = group.schema.names
+    numbers = [
+        field.name
+        for field in group.schema
+        if field.name in _NUMBERS and not pa.types.is_string(field.type)
+    ]
     # A file of our own, because the writer does not close its own when the disk is full.
     with pa.OSFile(str(part), "wb") as sink:
         with pq.ParquetWriter(
@@ -171,8 +176,8 @@ def _write_one(
             group.schema,
             compression=COMPRESSION,
             use_dictionary=[name for name in names if name not in _NUMBERS + _UNIQUE],
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in names if name in _NUMBERS},
-            write_statistics=[name for name in names if name in _NUMBERS],
+            column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+            write_statistics=numbers,
             store_schema=False,
         ) as writer:
             writer.add_key_value_metadata({_STAMP: stamp})

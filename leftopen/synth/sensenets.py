@@ -5,7 +5,6 @@ committed sample again: ``python -m leftopen.synth.sensenets datasets/sensenets`
 """
 
 import json
-import operator
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from leftopen.errors import DataError
+from leftopen.synth.asked import whole
 from leftopen.synth.draws import BLOCK
 from leftopen.synth.movement import MAX_MEAN, positions_block
 from leftopen.synth.parquet import File, write_set
@@ -101,27 +100,15 @@ def write(
 
 def _population(seed: int, people: int, positions: int, trackers: int | None) -> Population:
     """Check the numbers, and return the population that they describe."""
-    people = _whole("people", people, 1, MAX_PEOPLE)
+    people = whole("people", people, 1, MAX_PEOPLE)
     if trackers is None:
         trackers = max(SAMPLE_TRACKERS, people * FULL_TRACKERS // FULL_PEOPLE)
     return make_population(
-        _whole("as a seed", seed, 0, 2**64 - 1),
+        whole("as a seed", seed, 0, 2**64 - 1),
         people,
-        _whole(f"positions of {people} people", positions, 0, people * MAX_MEAN),
-        _whole("trackers", trackers, len(KINDS), MAX_TRACKERS),
+        whole(f"positions of {people} people", positions, 0, people * MAX_MEAN),
+        whole("trackers", trackers, len(KINDS), MAX_TRACKERS),
     )
-
-
-def _whole(name: str, value: int, lowest: int, highest: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = lowest - 1
-    if not lowest <= number <= highest:
-        raise DataError(
-            f"{value} {name} cannot be had: choose a whole number from {lowest} to {highest}."
-        )
-    return number
 
 
 def _joined(
