@@ -1,12 +1,15 @@
 """An OpenSearch lab: one real node, the case's records in it, and the relay before it."""
 
+import base64
 import contextlib
 import html
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
@@ -32,6 +35,7 @@ _LOCAL = "_local_"
 _HOSTS = ("http.bind_host", "http.host", "network.bind_host", "network.host")
 _DEEP = ("config.yml", "audit.yml", "allowlist.yml")  # settings; the other files hold entries
 _META = "_meta"
+_SECURITY_INDEX = ".opendistro_security"
 
 
 @dataclass(frozen=True)
@@ -119,15 +123,32 @@ class SearchLab(Lab):
 
     def _empty(self) -> None:
         """Bring a node that runs back to its beginning: no indices, the security files as given."""
-        if secured(self._running):
-            self._server.upload([])
         with _quiet(), self._operator() as client:
+            if secured(self._running):
+                self._restore_security(client)
             client.cluster.put_settings(body={"persistent": {"*": None}, "transient": {"*": None}})
             client.indices.delete_index_template(name="*")
             mine = [row["index"] for row in client.cat.indices(format="json")]
             mine = [name for name in mine if not name.startswith(".")]
             if mine:
                 client.indices.delete(index=",".join(mine))
+
+    def _restore_security(self, client: OpenSearch) -> None:
+        """Put the security plugin's files into its index, as securityadmin does, without a Java.
+
+        It stores each file as JSON in Base64 and then asks for ``configupdate`` (the plugin's
+        source, SecurityAdmin.java, 2.19).
+        """
+        for name, kind in TYPES.items():
+            content = json.dumps(yaml.safe_load(self._server.security_file(name).read_text()))
+            body = {kind: base64.b64encode(content.encode()).decode()}
+            client.index(index=_SECURITY_INDEX, id=kind, body=body, refresh=True)
+        update = "/_plugins/_security/configupdate"
+        told = client.transport.perform_request(
+            "PUT", update, params={"config_types": ",".join(TYPES.values())}
+        )
+        if told["_nodes"]["failed"]:
+            raise EngineFailed("The node did not take its first accounts and roles again.")
 
     def _write_security(self, files: dict[str, str]) -> None:
         original = self._server.home / "config" / "opensearch-security"
@@ -154,6 +175,11 @@ class SearchLab(Lab):
         """What the lab adds to the configuration, or puts in place of a part of it, and why."""
         own = lab_settings(self._server.folder, self._server.port, self._server.transport_port)
         return ADDED_WHY + conf.dump(own)
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the node runs with what its opensearch.yml says: it reads it at its start."""
+        return self._settings == self._running
 
     @property
     def config_folder(self) -> Path:
@@ -225,7 +251,7 @@ class SearchLab(Lab):
         if not secured(self._running):
             return
         try:
-            self._server.upload([name])
+            self._server.upload(name)
         except BaseException as error:
             path.write_text(before)
             if isinstance(error, ConfigRefused):

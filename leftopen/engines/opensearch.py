@@ -280,21 +280,18 @@ class SearchServer:
                 return
             time.sleep(0.02)
 
-    def upload(self, names: list[str]) -> None:
-        """Let the running node read files of the security plugin again.
+    def upload(self, name: str) -> None:
+        """Let the running node read a file of the security plugin again.
 
         It is done by the plugin's own tool, ``securityadmin``, with the admin certificate.
 
         Args:
-            names: the files, as ``roles.yml``; all of them when the list is empty.
+            name: the file, as ``roles.yml``.
 
         Raises:
-            ConfigRefused: the tool or the node refuses them; the message has its words.
+            ConfigRefused: the tool or the node refuses it; the message has its words.
         """
-        if len(names) == 1:
-            what = ["-f", self.security_file(names[0]), "-t", TYPES[names[0]]]
-        else:
-            what = ["-cd", self.conf / _SECURITY]
+        what = ["-f", self.security_file(name), "-t", TYPES[name]]
         plugin = self.home / "plugins" / _SECURITY
         command = [
             self.java.program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
