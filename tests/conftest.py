@@ -18,12 +18,12 @@ import socket_watch
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from leftopen import doctor, learner, progress
+from leftopen import course, doctor, learner, progress
 from leftopen.engines import java, mongodb, opensearch_home
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
-BROWSER_MS = 60_000
+BROWSER_MS = 180_000
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -111,11 +111,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         needs(*mark.args)
 
 
+SERVER_OF = {"OpenSearch": "opensearch", "PostgreSQL": "postgres"}
+
+
+@functools.cache
+def server_of(notebook: str) -> str:
+    """The server that a notebook needs, by its lesson's line in the manifest."""
+    lessons = {lesson.name: lesson.engine for lesson in course.load().lessons}
+    return SERVER_OF.get(lessons.get(notebook, ""), "mongodb")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A notebook is skipped where mongod is missing; with LEFTOPEN_REQUIRE it runs and fails."""
+    """A notebook is skipped without its server; with LEFTOPEN_REQUIRE it runs and fails."""
     for item in items:
-        in_notebook = item.path.suffix == ".ipynb"
-        if in_notebook and "mongodb" not in required() and (why := why_missing("mongodb")):
+        if item.path.suffix != ".ipynb":
+            continue
+        server = server_of(item.path.stem)
+        if server not in required() and (why := why_missing(server)):
             item.add_marker(pytest.mark.skip(reason=why))
 
 
@@ -179,7 +191,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that waits for a minute at most."""
+    """A page that waits for three minutes at most."""
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.set_default_timeout(BROWSER_MS)
     yield page

@@ -4,11 +4,12 @@ import re
 import time
 
 import pytest
+from conftest import server_of
 from in_browser import ROOT, errors, keep_picture, run_all, run_cell, sources, write
 
 pytestmark = pytest.mark.needs("mongodb", "chromium")
 NOTEBOOKS = [
-    f"{folder}/{path.name}"
+    pytest.param(f"{folder}/{path.name}", marks=pytest.mark.needs(server_of(path.stem)))
     for folder in ("notebooks", "exercises")
     for path in sorted((ROOT / folder).glob("*.ipynb"))
 ]

@@ -3,11 +3,16 @@
 It only looks: nothing is written to the server. ``report = audit(server, ...)`` takes:
 
     server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017"
+                    or "https://127.0.0.1:9200"
     user, password  an administrator's login; without one, some checks cannot look
     auth_source     the database in which that account is; "admin" unless told
     client_uri      the address that an application uses; it is read, and never connected to
+    client_options  what it says to its driver besides, as {"verify_certs": False}; read alone
     ca              a PEM file: the authority that the server's certificate must lead to
-    cert            a PEM file: certificate and key of a client, for a server that wants one
+    cert            a PEM file: a client's certificate, with its key in it or in key; for
+                    OpenSearch the admin certificate, which stands in for a login
+    key             a PEM file: the key of that certificate
+    config          a configuration file of a search cluster, opensearch.yml or elasticsearch.yml
     administrators  further accounts that people administer with
     wanted          addresses beyond loopback at which the server is meant to listen
 

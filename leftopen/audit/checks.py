@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from leftopen.audit.look import CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.report import Finding, NotLooked
 
-Work = Callable[[Look], Iterator[Finding]]
+Work = Callable[[Any], Iterator[Finding]]
+"""A check: what it looks with is its engine's own, a ``Look`` or a ``SearchLook``."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Check:
 
 
 CHECKS: list[Check] = []
+"""All checks, of every engine; :func:`run_all` takes those of the modules that it is given."""
 
 
 def check(name: str) -> Callable[[Work], Work]:
@@ -43,14 +46,15 @@ class Outcome:
     left_out: list[NotLooked]
 
 
-def run_all(look: Look, modules: Iterable[ModuleType]) -> Outcome:
+def run_all(look: Any, modules: Iterable[ModuleType]) -> Outcome:
     """Run the checks of these modules, in their order.
 
     A check that yields a finding and could then not look any further counts as both.
     """
     outcome = Outcome([], [], [], [])
     order = [module.__name__ for module in modules]
-    for each in sorted(CHECKS, key=lambda entered: order.index(entered.run.__module__)):
+    chosen = [entered for entered in CHECKS if entered.run.__module__ in order]
+    for each in sorted(chosen, key=lambda entered: order.index(entered.run.__module__)):
         before = len(outcome.findings)
         try:
             for finding in each.run(look):

@@ -22,18 +22,35 @@ def run(args: argparse.Namespace) -> int:
         LeftOpenError: an argument cannot be used, or there is nobody to ask for the password.
     """
     report = audit(
-        args.mongodb,
+        args.mongodb or args.opensearch,
         user=args.user,
         password=_password(args.user) if args.user else "",
         auth_source=args.auth_source,
         client_uri=args.client_uri,
+        client_options=_options(args.client_option),
         ca=args.ca,
         cert=args.cert,
+        key=args.key,
+        config=args.config,
         administrators=args.administrator,
         wanted=args.wanted,
     )
     print(_told(report, args.format))
     return report.exit_code
+
+
+def _options(words: list[str]) -> dict[str, object]:
+    """The driver's options, each given as ``name=value``.
+
+    Raises:
+        LeftOpenError: one is not of that form.
+    """
+    pairs = [word.partition("=") for word in words]
+    if bad := [name for name, sign, _ in pairs if not (name and sign)]:
+        raise LeftOpenError(
+            f"{bad[0]!r} is no option of a driver. Write name=value, as verify_certs=false."
+        )
+    return {name: value for name, _, value in pairs}
 
 
 def _told(report: Report, form: str) -> str:

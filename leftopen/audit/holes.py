@@ -21,7 +21,10 @@ AS_OF = "21 Nov 2026"
 
 @dataclass(frozen=True)
 class Hole:
-    """A row of the table; ``fixed`` is empty where no version of the line was ever mended."""
+    """A row of the table; ``fixed`` is empty where no version of the line was ever mended.
+
+    The line is as long as it needs to be: ``6.0`` for MongoDB, ``2`` for OpenSearch.
+    """
 
     cve: str
     cwe: str
@@ -38,7 +41,8 @@ class Hole:
     def is_in(self, version: str) -> bool:
         """Whether a version, as ``6.0.5``, has this hole."""
         there = _numbers(version)
-        if there[:2] != _numbers(self.line):
+        line = _numbers(self.line)
+        if there[: len(line)] != line:
             return False
         return not self.fixed or there < _numbers(self.fixed)
 

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,8 +72,11 @@ class Target:
         uri: the address as it was given, without a password.
         user, password, auth_source: an administrator's login; empty for none.
         ca: a file of authorities that the server's certificate must lead to.
-        cert: a client's certificate and key, in one file.
+        cert: a client's certificate, and its key where that is no file of its own.
+        key: the key of that certificate, in a file of its own.
+        config: the server's configuration file, to be read.
         client_uri: the address that an application uses; it is read, and never connected to.
+        client_options: what an application says to its driver beside the address.
         administrators: accounts that people administer with, besides ``user``.
         wanted: addresses at which the server is meant to listen, besides loopback.
     """
@@ -87,7 +90,10 @@ class Target:
     auth_source: str = "admin"
     ca: str | None = None
     cert: str | None = None
+    key: str | None = None
+    config: str | None = None
     client_uri: str = field(default="", repr=False)
+    client_options: Mapping[str, object] = field(default_factory=dict, repr=False)
     administrators: frozenset[str] = frozenset()
     wanted: frozenset[str] = frozenset()
 
@@ -159,6 +165,11 @@ class Look:
     def inside(self) -> Glimpse:
         """What a stranger on this machine gets."""
         return self.glimpses[-1]
+
+    @property
+    def program(self) -> tuple[str, str]:
+        """The program that answers, and its version."""
+        return "mongod", self.inside.version
 
     def _glimpse(self, label: str, host: str, port: int) -> Glimpse:
         clear = tls = None

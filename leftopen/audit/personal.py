@@ -7,7 +7,9 @@ two check digits (ISO 13616-1, which takes ISO 7064 MOD 97-10); payment cards th
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bson import Binary
 
@@ -46,6 +48,19 @@ _NAMES = {
     "cardnumber": "a payment card",
     "medicalrecord": "a medical record number",
 }
+DEVICES_AND_GROUPS = {
+    "imsi": "a phone card's number",
+    "phoneimsi": "a phone card's number",
+    "imei": "a phone's number",
+    "phoneimei": "a phone's number",
+    "mac": "a device's address",
+    "macaddress": "a device's address",
+    "group": "the group that a person is counted to",
+    "ethnicity": "the group that a person is counted to",
+    "ethnicgroup": "the group that a person is counted to",
+    "religion": "a religion",
+}
+"""Further names of fields: what follows a person about, and what sorts people."""
 _PEOPLE = {"person", "personid", "patient", "patientid", "customer", "customerid", "holder"} | {
     "userid",
     "memberid",
@@ -76,11 +91,19 @@ def kind_of(value: object) -> str:
     return ""
 
 
-def identifiers(documents: list[dict]) -> list[Identifier]:
+def identifiers(
+    documents: list[dict], names: Mapping[str, str] = MappingProxyType({})
+) -> list[Identifier]:
     """The fields that identify people in at least half of the documents that have them.
 
     A value that is encrypted on the client (BSON binary) is none: that is the point of it.
+
+    Args:
+        documents: a sample.
+        names: names of fields to know besides the usual ones, in small letters alone, and what
+            each holds.
     """
+    known = {**_NAMES, **names}
     values: dict[str, list[object]] = {}
     for document in documents:
         for path, value in _flat(document, ""):
@@ -88,8 +111,8 @@ def identifiers(documents: list[dict]) -> list[Identifier]:
     found = []
     for path, seen in values.items():
         kinds = [kind for value in seen if (kind := kind_of(value))]
-        by_name = _NAMES.get(_plain(path.rpartition(".")[2]), "")
-        if by_name and not kinds:
+        by_name = known.get(_plain(path.rpartition(".")[2]), "")
+        if by_name and 2 * len(kinds) < len(seen):  # a few values look like something by chance
             kinds = [by_name for value in seen if isinstance(value, str | int) and value != ""]
         if kinds and 2 * len(kinds) >= len(seen):
             kind = max(sorted(set(kinds)), key=kinds.count)

@@ -79,6 +79,7 @@ class Report:
         left_out: checks that have no object here, or that a rule leaves out, each with why.
         blind_spots: what no audit of this kind can see.
         login_refused: in words, that the login which was given is refused; else empty.
+        product: the program that answers, as people call it.
     """
 
     target: str
@@ -89,6 +90,7 @@ class Report:
     left_out: tuple[NotLooked, ...]
     blind_spots: tuple[str, ...]
     login_refused: str = ""
+    product: str = "mongod"
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +113,7 @@ class Report:
     def summary(self) -> str:
         """The report in a sentence or two; a login that was refused is told first."""
         count = {s: sum(f.severity is s for f in self.findings) for s in Severity}
-        version = f" (mongod {self.version})" if self.version else ""
+        version = f" ({self.product} {self.version})" if self.version else ""
         refused = self.login_refused.rstrip(".")
         login = f" without a login, because {refused}. Found" if refused else ""
         missed = len(self.not_looked)

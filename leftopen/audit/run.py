@@ -1,13 +1,19 @@
-"""One audit from its arguments to its report."""
+"""One audit from its arguments to its report, whichever engine it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+from urllib.parse import urlsplit
 
 from leftopen import loopback
-from leftopen.audit import access, accounts, data, holes, tls, traces
+from leftopen.audit import access, accounts, data, holes, opensearch, tls, traces
 from leftopen.audit import client_uri as app
 from leftopen.audit.checks import run_all
 from leftopen.audit.look import CouldNotLook, Look, Target
+from leftopen.audit.opensearch import client as search_app
+from leftopen.audit.opensearch import settings as search_settings
 from leftopen.audit.report import Report
 from leftopen.errors import LeftOpenError, NotLoopback
 from leftopen.lab import Lab
@@ -29,6 +35,20 @@ _BLIND_OUTSIDE_A_LAB = (
 )
 
 
+@dataclass(frozen=True)
+class _Engine:
+    """What an audit needs to know of an engine."""
+
+    look: type
+    modules: tuple[ModuleType, ...]
+    blind: tuple[str, ...]
+
+
+_MONGODB = _Engine(Look, MODULES, _ALWAYS_BLIND)
+_SEARCH = _Engine(opensearch.SearchLook, opensearch.MODULES, opensearch.ALWAYS_BLIND)
+_NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
+
+
 def run(
     server: Lab | str,
     *,
@@ -36,21 +56,31 @@ def run(
     password: str = "",
     auth_source: str = "admin",
     client_uri: str = "",
+    client_options: Mapping[str, object] = _NO_OPTIONS,
     ca: str | Path | None = None,
     cert: str | Path | None = None,
+    key: str | Path | None = None,
+    config: str | Path | None = None,
     administrators: Iterable[str] = (),
     wanted: Iterable[str] = (),
 ) -> Report:
     """Look at a server on this machine, and report what stands open.
 
     Args:
-        server: a lab, or the address of a server on this machine, as ``mongodb://127.0.0.1:27017``.
+        server: a lab, or the address of a server on this machine, as ``mongodb://127.0.0.1:27017``
+            or ``https://127.0.0.1:9200``.
         user: an administrator's account. Without one, what needs a login is told as not looked at.
         password: its password.
-        auth_source: the database in which the account is.
+        auth_source: the database in which the account is; MongoDB alone has that.
         client_uri: the address that an application uses; it is read, and never connected to.
+        client_options: what an application of a search cluster says to its driver beside the
+            address, as ``{"verify_certs": False}``; read too, and never used.
         ca: the authority that the server's certificate must lead to, as a PEM file.
-        cert: a client's certificate and key in one PEM file, for a server that wants one.
+        cert: a client's certificate, as a PEM file, with its key in it or in ``key``. For a search
+            cluster it is the admin certificate, which stands in for a login.
+        key: the key of that certificate.
+        config: the configuration file of a search cluster, opensearch.yml or elasticsearch.yml; it
+            is read, also where nobody answers at the address.
         administrators: further accounts that people administer with.
         wanted: addresses beyond loopback at which the server is meant to listen.
 
@@ -60,24 +90,27 @@ def run(
     """
     if bool(user) != bool(password):
         raise LeftOpenError("A login is a name and a password. Give both user and password.")
-    if client_uri:
-        app.parse(client_uri)
-    place = _place(server)
+    engine = _SEARCH if _is_search(server) else _MONGODB
+    place = _search_place(server) if engine is _SEARCH else _place(server)
     target = Target(
         user=user,
         password=password,
         auth_source=auth_source,
         ca=_file(ca, "ca") or place.pop("ca", None),
         cert=_file(cert, "cert"),
+        key=_file(key, "key"),
+        config=_file(config, "config"),
         client_uri=client_uri,
+        client_options=dict(client_options),
         administrators=frozenset(administrators),
         wanted=frozenset(wanted),
         **place,
     )
-    look = Look(target)
+    _check_arguments(target, engine)
+    look = engine.look(target)
     try:
-        outcome = run_all(look, MODULES)
-        version = _version(look)
+        outcome = run_all(look, engine.modules)
+        product, version = _program(look)
     finally:
         look.close()
     return Report(
@@ -87,9 +120,58 @@ def run(
         tuple(outcome.not_looked),
         tuple(outcome.passed),
         tuple(outcome.left_out),
-        _ALWAYS_BLIND + (() if target.lab else _BLIND_OUTSIDE_A_LAB),
+        engine.blind + (() if target.lab else _BLIND_OUTSIDE_A_LAB),
         look.login_refused,
+        product,
     )
+
+
+def _is_search(server: Lab | str) -> bool:
+    """Whether this is a search cluster: its address is one of HTTP."""
+    uri = server.inside.uri if isinstance(server, Lab) else server
+    return isinstance(uri, str) and uri.startswith(("http://", "https://"))
+
+
+def _check_arguments(target: Target, engine: _Engine) -> None:
+    """Refuse what cannot be used, before anything is asked of a server."""
+    if engine is _SEARCH:
+        if target.client_options and not target.client_uri:
+            raise LeftOpenError("client_options belong to an address. Give client_uri too.")
+        if target.key and not target.cert:
+            raise LeftOpenError("A key belongs to a certificate. Give cert and key.")
+        if target.client_uri:
+            search_app.parse(target)
+        if target.config:
+            search_settings.from_file(target.config)
+        return
+    if target.key or target.config or target.client_options:
+        raise LeftOpenError(
+            "key, config and client_options are for a search cluster. For MongoDB, cert is one "
+            "file with certificate and key, and client_uri holds the driver's options."
+        )
+    if target.client_uri:
+        app.parse(target.client_uri)
+
+
+def _search_place(server: Lab | str) -> dict:
+    """Where a search cluster is, past the guard."""
+    if isinstance(server, Lab):
+        return {"host": loopback.HERE, "port": server.inside.port, "lab": server}
+    parts = urlsplit(server)
+    if parts.password or parts.username:
+        raise LeftOpenError(
+            "The address holds a login. Leave it out of the address, and give it beside: user and "
+            "password, or --user on the command line, which then asks."
+        )
+    try:
+        host, port = parts.hostname or "", parts.port or 9200
+    except ValueError:
+        raise LeftOpenError(
+            f"{server!r} has no port from 1 to 65535. Write for instance http://127.0.0.1:9200."
+        ) from None
+    loopback.addresses(host)
+    loopback.check_port(port)
+    return {"host": host, "port": port, "uri": f"{parts.scheme}://{_bracketed(host)}:{port}"}
 
 
 def _place(server: Lab | str) -> dict:
@@ -105,7 +187,7 @@ def _place(server: Lab | str) -> dict:
         # mongodb+srv:// would ask the DNS for hosts before the guard could see one.
         raise NotLoopback(
             f"{server.partition('@')[2] or server!r} is not an address of this machine; "
-            "those begin with mongodb://."
+            "those begin with mongodb://, http:// or https://."
         )
     parts = app.parse(server)
     if parts.has_password:
@@ -132,8 +214,9 @@ def _file(path: str | Path | None, name: str) -> str | None:
     return str(path) if path is not None else None
 
 
-def _version(look: Look) -> str:
+def _program(look: Any) -> tuple[str, str]:
+    """The program that answers, and its version; empty where neither can be seen."""
     try:
-        return look.inside.version
+        return look.program
     except CouldNotLook:
-        return ""
+        return "", ""

@@ -1,20 +1,13 @@
-"""Checks of the wire: whether it is closed, and whether the certificate is worth checking.
+"""Checks of the wire: whether it is closed, and whether the certificate is worth checking."""
 
-Names are compared as RFC 9525 says: with the subject alternative name alone, and a wildcard stands
-for one label, the first.
-"""
-
-import datetime
-import ipaddress
 import os
-import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
 
-from leftopen.audit import wire
+from leftopen.audit import certificates, wire
 from leftopen.audit.checks import check
 from leftopen.audit.client_uri import parse
 from leftopen.audit.look import CouldNotLook, Look, NothingToLookAt
@@ -24,7 +17,6 @@ _REQUIRE = (
     "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /path/to/server.pem\n"
     "    CAFile: /path/to/ca.pem\n    allowConnectionsWithoutCertificates: true"
 )
-_SOON_DAYS, _SOON_SHARE = 30, 0.2
 
 
 def _s_client(look: Look, options: str = "-CAfile ca.pem -verify_return_error") -> str:
@@ -80,17 +72,7 @@ def plaintext_beside_tls(look: Look) -> Iterator[Finding]:
 def old_tls(look: Look) -> Iterator[Finding]:
     """Does the server accept TLS 1.0 or 1.1?"""
     _must_speak_tls(look)
-    accepted = []
-    for name, version in (("1.0", ssl.TLSVersion.TLSv1), ("1.1", ssl.TLSVersion.TLSv1_1)):
-        try:
-            context = wire.old(version)
-        except OSError as error:
-            raise CouldNotLook(str(error)) from None
-        try:
-            wire.handshake(look.target.host, look.target.port, context)
-        except OSError:
-            continue
-        accepted.append(name)
+    accepted = certificates.old_versions(look.target)
     if accepted:
         yield Finding(
             "old-tls",
@@ -118,30 +100,12 @@ def _authorities(look: Look) -> str | None:
     return str(look.lab.certificates.ca) if look.lab is not None else None
 
 
-def verifies(look: Look, ca: str | None) -> str:
-    """Why the server's certificate does not lead to one of these authorities; empty if it does."""
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if look.target.cert:
-            context.load_cert_chain(look.target.cert)
-    except OSError as error:
-        raise CouldNotLook(f"{ca} cannot be read: {error}") from None
-    context.check_hostname = False
-    try:
-        wire.handshake(look.target.host, look.target.port, context)
-    except ssl.SSLCertVerificationError as error:
-        return error.verify_message
-    except OSError as error:
-        raise CouldNotLook(f"the handshake failed: {error}") from None
-    return ""
-
-
 @check("certificate-untrusted")
 def certificate_untrusted(look: Look) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
     _must_speak_tls(look)
     ca = _authorities(look)
-    why = verifies(look, ca)
+    why = certificates.chain_fault(look.target, ca)
     if why and "expired" not in why:
         if ca is None and "self-signed" not in why and "self signed" not in why:
             raise CouldNotLook(
@@ -163,13 +127,13 @@ def certificate_untrusted(look: Look) -> Iterator[Finding]:
 @check("certificate-wrong-name")
 def certificate_wrong_name(look: Look) -> Iterator[Finding]:
     """Is the certificate made out to the name that clients dial?"""
-    names = _names(_certificate(look))
+    names = certificates.names(_certificate(look))
     dialled = [look.target.host]
     if look.lab is not None:
         dialled = ["127.0.0.1", "localhost"]
     if look.target.client_uri:
         dialled = list(parse(look.target.client_uri).hosts)
-    if not any(_is_for(name, host) for name in names for host in dialled):
+    if not any(certificates.is_for(name, host) for name in names for host in dialled):
         yield Finding(
             "certificate-wrong-name",
             Severity.FIX,
@@ -187,11 +151,8 @@ def certificate_wrong_name(look: Look) -> Iterator[Finding]:
 def certificate_expiry(look: Look) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon?"""
     certificate = _certificate(look)
-    now = datetime.datetime.now(datetime.UTC)
-    left = certificate.not_valid_after_utc - now
-    whole = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    expired = left.total_seconds() <= 0
-    if expired or (left.days < _SOON_DAYS and left < whole * _SOON_SHARE):
+    expired, soon = certificates.ending(certificate)
+    if expired or soon:
         yield Finding(
             "certificate-expiry",
             Severity.FIX if expired else Severity.WARN,
@@ -211,27 +172,6 @@ def _certificate(look: Look) -> x509.Certificate:
     if not der:
         raise CouldNotLook("the server showed no certificate")
     return x509.load_der_x509_certificate(der)
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return found.get_values_for_type(x509.DNSName) + [
-        str(address) for address in found.get_values_for_type(x509.IPAddress)
-    ]
-
-
-def _is_for(name: str, host: str) -> bool:
-    try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
-    if name.startswith("*."):
-        return "." in host and host.split(".", 1)[1] == name[2:]
-    return name == host
 
 
 def _server_allows(look: Look, name: str, option: str, severity: Severity, what: str, why: str):

@@ -70,13 +70,18 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def careless(cert: str | None = None) -> ssl.SSLContext:
-    """A TLS context that accepts any certificate, as a stranger does."""
-    context = ssl.create_default_context()
+def careless(cert: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """A TLS context that accepts any certificate, as a stranger does.
+
+    Args:
+        cert: a client's certificate, as a PEM file.
+        key: its private key; without one, it stands in the same file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # it reads no list of authorities
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if cert:
-        context.load_cert_chain(cert)
+        context.load_cert_chain(cert, key)
     return context
 
 

@@ -9,6 +9,7 @@ their tests turns worse than on the server without the fault.
 import argparse
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -22,9 +23,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import seeded_faults as seeded
+import seeded_search as search
+import seeded_search_faults as search_seeds
 import seeded_servers as servers
 
 from leftopen.audit import Report, run
+from leftopen.errors import EngineMissing
 
 PINS = ("mongoaudit==0.1.1", "pymongo==3.13.0", "urwid==2.6.16")
 GOAL = 1.0  # seconds for one audit
@@ -214,11 +218,57 @@ def bare_faults(bench: Bench) -> None:
             bench.measure(fault, lambda port=port: run(f"mongodb://127.0.0.1:{port}"), port, base)
 
 
+def search_faults() -> None:
+    """The faults of a search cluster, ours alone: the other two programs look at MongoDB."""
+    try:
+        begun = time.perf_counter()
+        stage = search.Stage()
+    except EngineMissing as error:
+        print(f"the search cluster is left out: {error}")
+        return
+    with contextlib.closing(stage.lab):
+        print(f"a search cluster opened in {time.perf_counter() - begun:.1f} s")
+        timed, rows = [], []
+        for _ in range(5):
+            begun = time.perf_counter()
+            right = stage.audit()
+            timed.append(time.perf_counter() - begun)
+        print(
+            f"the right cluster: {len(right.findings)} findings, {len(right.passed)} checks found "
+            f"nothing, median {statistics.median(timed):.2f} s of 5"
+        )
+        for fault in (*search_seeds.LIVE, *search_seeds.RESTARTS):
+            fault.plant(stage)
+            begun = time.perf_counter()
+            report = stage.audit(**fault.more)
+            took = time.perf_counter() - begun
+            fault.mend(stage)
+            for pair in fault.finds.items():
+                hit = search_seeds.found(report, dict([pair]))
+                new = not search_seeds.found(right, dict([pair]))
+                rows.append((hit and new, took))
+                print_row(
+                    [fault.name[:37], pair[0], f"{'found' if hit and new else '–':6}{took:6.2f} s"]
+                )
+    seconds = [took for _, took in rows]
+    print(
+        f"search cluster: found {sum(hit for hit, _ in rows)} of {len(rows)} in "
+        f"{len(search_seeds.LIVE) + len(search_seeds.RESTARTS)} faulty clusters; "
+        f"median {statistics.median(seconds):.2f} s, most {max(seconds):.2f} s"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alone", action="store_true", help="ours alone: no mongoaudit, no nmap")
-    alone = parser.parse_args().alone
+    parser.add_argument("--search", action="store_true", help="the search cluster alone")
+    words = parser.parse_args()
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # it tells each refused request
+    if words.search:
+        search_faults()
+        return
+    alone = words.alone
     python = "" if alone else mongoaudit_python()
     with_nmap = not alone and shutil.which("nmap") is not None
     if not alone and not with_nmap:
@@ -243,6 +293,7 @@ def main() -> None:
         f"goal for ours: all found, each under {GOAL} s: "
         f"{'met' if bench.hits['ours'] == len(bench.rows) and most < GOAL else 'NOT MET'}"
     )
+    search_faults()
 
 
 if __name__ == "__main__":
