@@ -16,7 +16,7 @@ import prose_rules
 import pytest
 import socket_watch
 from playwright._impl._driver import compute_driver_executable
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from leftopen import course, doctor, learner, progress
 from leftopen.engines import java, mongodb, opensearch_home
@@ -25,6 +25,11 @@ from leftopen.errors import EngineMissing
 REQUIRE = "LEFTOPEN_REQUIRE"
 BROWSER_MS = 180_000
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST = """
+solutions/ tests/test_browser.py tests/test_learners.py tests/test_audit_search.py
+tests/test_lab_opensearch.py tests/test_life_and_death.py tests/test_exercises.py
+tests/test_search_life.py tests/test_lab.py notebooks/ exercises/
+""".split()
 
 
 def _mongodb() -> None:
@@ -121,8 +126,16 @@ def server_of(notebook: str) -> str:
     return SERVER_OF.get(lessons.get(notebook, ""), "mongodb")
 
 
+def _place(item: pytest.Item) -> int:
+    return next((n for n, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), 99)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A notebook is skipped without its server; with LEFTOPEN_REQUIRE it runs and fails."""
+    """The longest begin first, so that all workers end at about the same time.
+
+    A notebook is skipped without its server; with LEFTOPEN_REQUIRE it runs and fails.
+    """
+    items.sort(key=_place)
     for item in items:
         if item.path.suffix != ".ipynb":
             continue
@@ -177,22 +190,22 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium."""
+def browser() -> Iterator[BrowserContext]:
+    """A Chromium, which keeps what it has read of JupyterLab from one page to the next."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=find_chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                   "--disable-background-networking", "--disable-component-update"],
         )  # fmt: skip
-        yield chromium
+        yield chromium.new_context(viewport={"width": 1280, "height": 1600})
         chromium.close()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: BrowserContext) -> Iterator[Page]:
     """A page that waits for three minutes at most."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1600})
+    page = browser.new_page()
     page.set_default_timeout(BROWSER_MS)
     yield page
     page.close()

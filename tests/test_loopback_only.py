@@ -1,5 +1,6 @@
 """The socket watch itself: it notices what it must, accepts what it must, and ends the session."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -159,3 +160,24 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sock_diag and /proc are Linux's")
+def test_what_the_kernel_answers_is_what_it_lists(monkeypatch):
+    with contextlib.ExitStack() as stack:
+        mine = {stack.enter_context(loopback.listen()).getsockname() for _ in range(3)}
+        if _has_ipv6():
+            six = stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+            mine.add(six.getsockname()[:2])
+        with stack.enter_context(loopback.reserve()) as bound:  # does not listen
+            silent = bound.getsockname()
+            answered, listed = socket_watch.listening(), socket_watch.listed()
+            for found in (answered, listed):
+                places = {(address, port) for address, port, _ in found}
+                assert mine <= places
+                assert silent not in places
+            # Other programs begin and end to listen between the two looks; ours do not.
+            ports = {port for _, port in mine}
+            assert {x for x in answered if x[1] in ports} == {x for x in listed if x[1] in ports}
+        monkeypatch.setattr(socket_watch, "_NETLINK_SOCK_DIAG", 31)  # there is no such protocol
+        assert mine <= {(address, port) for address, port, _ in socket_watch.listening()}

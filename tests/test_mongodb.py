@@ -1,7 +1,10 @@
 """mongod: found, started, refused, restarted, against the real server."""
 
+import os
 import stat
+import subprocess
 import sys
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -198,3 +201,25 @@ def test_refusal_keeps_errors_and_drops_the_rest():
         "BadValue: bad --port number"
     )
     assert mongodb.refusal("") == "it ended without a reason"
+
+
+def test_a_program_is_asked_again_once_it_has_changed(tmp_path):
+    path = program(tmp_path / "mongod", "print('db version v1.0')")
+    assert mongodb.version(path) == "1.0"
+    program(path, "print('db version v2.0')")
+    os.utime(path, ns=(1, 1))
+    assert mongodb.version(path) == "2.0"
+
+
+def test_what_was_understood_once_is_the_callers_own_and_is_not_asked_again(server, monkeypatch):
+    settings = {"net": {"bindIp": "127.0.0.1,127.0.0.2"}}
+    first = server.effective(settings)
+    first["net"]["bindIp"] = "spoilt"
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", Mock(side_effect=AssertionError("asked again")))
+        assert server.effective(settings) == settings
+        with pytest.raises(AssertionError, match="asked again"):
+            server.effective({"net": {"bindIp": "127.0.0.3"}})
+    for _ in range(2):  # what is refused is refused each time
+        with pytest.raises(EngineFailed, match="Unrecognized option"):
+            server.effective({"net": {"bindIpp": "127.0.0.1"}})

@@ -5,6 +5,8 @@ The learner's configuration is the engine's own ``mongod.conf``. What the lab mu
 """
 
 import contextlib
+import copy
+import functools
 import importlib.util
 import json
 import os
@@ -71,11 +73,23 @@ def how_to_install() -> str:
 
 
 def version(path: Path) -> str:
-    """The version that a mongod program states, as in ``"6.0.5"``.
+    """The version that a mongod program states, as in ``"6.0.5"``; a program is asked once.
 
     Raises:
         EngineMissing: the program does not run, for instance because a library is missing.
     """
+    return _version(path, _changed(path))
+
+
+def _changed(path: Path) -> int:
+    """When a program was changed, so that what it said before is not taken for its word now."""
+    with contextlib.suppress(OSError):
+        return Path(path).stat().st_mtime_ns
+    return 0
+
+
+@functools.lru_cache(maxsize=8)
+def _version(path: Path, _: int) -> str:
     try:
         told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -146,10 +160,14 @@ NEVER = (
 )
 
 
+_understood: dict[tuple[Path, int, str], dict] = {}
+
+
 def effective(mongod: Path, settings: dict, folder: Path) -> dict:
     """Let mongod itself read a configuration, and return what it understood.
 
-    It is mongod's own option ``--outputConfig``: parse, print, end.
+    It is mongod's own option ``--outputConfig``: parse, print, end. What it accepted is not asked
+    again; whether the files that are named can be read is found out by the start itself.
 
     Args:
         mongod: the program.
@@ -159,9 +177,13 @@ def effective(mongod: Path, settings: dict, folder: Path) -> dict:
     Raises:
         EngineFailed: with mongod's own words, when it refuses the configuration.
     """
+    text = dump(settings)
+    known = (mongod, _changed(mongod), text)
+    if known in _understood:
+        return copy.deepcopy(_understood[known])
     candidate = folder / "candidate.conf"
     with _disk():
-        candidate.write_text(dump(settings))
+        candidate.write_text(text)
     told = subprocess.run(
         [mongod, "--config", candidate, "--outputConfig"],
         capture_output=True,
@@ -171,7 +193,9 @@ def effective(mongod: Path, settings: dict, folder: Path) -> dict:
     if told.returncode != 0:
         raise EngineFailed(refusal(told.stdout + told.stderr))
     understood = yaml.load(told.stdout, yaml.BaseLoader) or {}
-    return {k: v for k, v in understood.items() if k not in ("config", "outputConfig")}
+    own = ("config", "outputConfig")
+    _understood[known] = {k: v for k, v in understood.items() if k not in own}
+    return copy.deepcopy(_understood[known])
 
 
 def refusal(printed: str) -> str:

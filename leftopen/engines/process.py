@@ -23,6 +23,8 @@ from leftopen.engines.account import Account
 from leftopen.errors import EngineFailed
 
 KEEPER_REPLY_SECONDS = 60.0  # a busy machine may take long to start even a small process
+_LOOK_SECONDS = 0.01  # between two looks at a server that starts
+_LOOKS_FOR_ONE_QUESTION = 4
 _SWEEP_AGE_SECONDS = 60.0  # a younger folder may belong to a keeper that has yet to lock it
 
 
@@ -146,14 +148,17 @@ class ServerProcess:
             EngineFailed: it neither accepted nor ended in time.
         """
         deadline = time.monotonic() + seconds
+        looks = 0
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 loopback.connect("127.0.0.1", port, timeout=1).close()
                 if is_ours():
                     return self.exit_code() is None
-            if self.exit_code() is not None:
+            # The keeper is asked less often: it must wake for it, and take a core from the server.
+            if looks % _LOOKS_FOR_ONE_QUESTION == 0 and self.exit_code() is not None:
                 return False
-            time.sleep(0.005)
+            looks += 1
+            time.sleep(_LOOK_SECONDS)
         raise EngineFailed(
             f"The server did not accept a connection within {seconds:.0f} s. The machine may be "
             "too busy: close other programs and run this cell again."
