@@ -25,11 +25,19 @@ from leftopen.errors import EngineMissing
 REQUIRE = "LEFTOPEN_REQUIRE"
 BROWSER_MS = 180_000
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = """
-solutions/ tests/test_browser.py tests/test_learners.py tests/test_audit_search.py
-tests/test_lab_opensearch.py tests/test_life_and_death.py tests/test_exercises.py
-tests/test_search_life.py tests/test_lab.py notebooks/ exercises/
-""".split()
+LONGEST = [
+    "solutions/",
+    "tests/test_browser.py",
+    "tests/test_learners.py",
+    "tests/test_audit_search.py",
+    "tests/test_lab_opensearch.py",
+    "tests/test_life_and_death.py",
+    "tests/test_exercises.py",
+    "tests/test_search_life.py",
+    "tests/test_lab.py",
+    "notebooks/",
+    "exercises/",
+]
 
 
 def _mongodb() -> None:
