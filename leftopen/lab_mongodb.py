@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from leftopen import loopback
 from leftopen.engines import config as conf
 from leftopen.engines.config import dump
-from leftopen.engines.mongodb import ADDED_WHY, MongoServer, lab_settings, version
+from leftopen.engines.mongodb import ADDED_WHY, MongoServer, lab_settings, recall, version
 from leftopen.engines.pki import Pki, make_pki
 from leftopen.errors import ConfigRefused, EngineFailed, NotLoopback
 from leftopen.lab import EVERYWHERE, Lab, line_of
@@ -67,7 +67,8 @@ class MongoLab(Lab):
         name: the name of the case.
         as_found: the configuration in which the case was found, as the text of a mongod.conf.
         load: a function that puts the records and the accounts into the server, given a client.
-            It runs before ``security`` holds, so that it needs no login.
+            It runs before ``security`` holds, so that it needs no login. In a lab that begins
+            like an earlier one (:func:`leftopen.engines.kept.same`) it need not run again.
 
     Raises:
         EngineMissing: there is no mongod on this machine.
@@ -83,12 +84,17 @@ class MongoLab(Lab):
         self._pki: Pki | None = None
         self._outside: Internet | None = None
         unlocked = {k: v for k, v in self._settings.items() if k != "security"}
-        self._server = MongoServer(unlocked)
+        is_locked = unlocked != self._settings
+        files = recall(self._settings) if is_locked else None
+        self._server = MongoServer(self._settings if files else unlocked, files)
         try:
             self.version = version(self._server.mongod)
             self._effective = self._server.effective(self._settings)
-            self._load(load)
-            if unlocked != self._settings:
+            if files is None:
+                self._load(load)
+            if files is None and is_locked:
+                self._server.stop()
+                self._server.keep(self._settings)
                 self._restart_with(self._effective)
             _reachable_from_outside(self._effective, as_found, places)
             self._outside = Internet(self._server.port)

