@@ -75,20 +75,21 @@ def day_on_map(trackers: pd.DataFrame, sightings: pd.DataFrame, title: str) -> P
     return Picture(fig, f"{alt}one person in order of time: {stops}.")
 
 
-def by_hour(times: pd.Series, title: str) -> Picture:
-    """Draw how many positions fall into each hour of the day.
+def by_hour(times: pd.Series, title: str, what: str = "positions") -> Picture:
+    """Draw how many positions, or other events, fall into each hour of the day.
 
     Args:
-        times: the time of each position.
+        times: the time of each event.
         title: what the figure says, as a sentence.
+        what: what the events are, in the plural.
     """
     counts = times.dt.hour.value_counts().reindex(range(24), fill_value=0)
     with plt.style.context(_STYLE):
         fig, ax = _axes(title)
         ax.bar(counts.index, counts.to_numpy())
-        ax.set(xlabel="hour of the day", ylabel="positions", xticks=range(0, 24, 3))
+        ax.set(xlabel="hour of the day", ylabel=what, xticks=range(0, 24, 3))
     bars = ", ".join(f"{hour} h: {count:,}" for hour, count in counts.items())
-    return Picture(fig, f"Bar chart of positions in each hour of the day. {bars}.")
+    return Picture(fig, f"Bar chart of {what} in each hour of the day. {bars}.")
 
 
 def timeline(

@@ -1,0 +1,99 @@
+"""The feeder: it adds later events to a cluster, and never disturbs what runs beside it."""
+
+import threading
+import time
+from itertools import islice
+
+import pytest
+from opensearchpy import OpenSearch
+
+from leftopen.cases import smart_city
+from leftopen.cases.feeder import Feeder
+from leftopen.errors import EngineFailed
+from leftopen.synth.smart_city import later_events
+
+pytestmark = pytest.mark.needs("opensearch")
+WAIT = 60  # the longest wait for what must come; nothing is measured
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = smart_city.small_lab(seed=1, people=10, days=3)
+    yield lab
+    lab.close()
+
+
+def later(lab):
+    with OpenSearch(lab.inside.uri, timeout=30) as client:
+        return client.count(index="*-2019.05*", ignore_unavailable=True)["count"]
+
+
+def until(condition):
+    deadline = time.monotonic() + WAIT
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+def test_what_it_sends_is_there_in_order_and_a_second_feeder_goes_on(lab):
+    first, second = Feeder(lab), Feeder(lab)
+    before = later(lab)
+    assert first.send(5) == 5
+    assert second.send(7) == 7
+    assert (first.sent, second.sent, later(lab)) == (5, 7, before + 12)
+    index, event = next(islice(later_events(), before + 11, None))
+    with OpenSearch(lab.inside.uri, timeout=30) as client:
+        stored = client.get(index=index, id=event.pop("_id"))["_source"]
+        fields = client.indices.get_mapping(index=index)[index]["mappings"]["properties"]
+    assert stored == event
+    assert fields["at"]["type"] == "date"
+
+
+def test_it_runs_by_itself_once_whoever_starts_it_and_stops(lab):
+    first, second = Feeder(lab), Feeder(lab)
+    first.start()
+    first.start()
+    named = [t for t in threading.enumerate() if t.name == "leftopen-feeder"]
+    assert len(named) == 1
+    assert named[0].daemon
+    until(lambda: first.sent > 0)
+    second.start()
+    assert not first.is_running
+    until(lambda: second.sent > 0)
+    second.stop()
+    second.stop()
+    assert not second.is_running
+    assert "not running" in repr(second)
+    there = later(lab)
+    time.sleep(1.2)
+    assert later(lab) == there
+
+
+def test_it_waits_for_a_cluster_that_restarts(lab):
+    feeder = Feeder(lab)
+    feeder.start()
+    until(lambda: feeder.sent > 0)
+    lab.configure("network.host: 127.0.0.1")
+    sent = feeder.sent
+    until(lambda: feeder.sent > sent)
+    feeder.stop()
+    assert feeder.problem == ""
+
+
+def test_a_refusal_is_told_in_a_sentence_and_ends_it(capsys):
+    files = smart_city.security_files("boss", "Long-enough-1")
+    lab = smart_city.small_lab(1, smart_city.LOCKED, files, people=10, days=3)
+    try:
+        stranger, unknown = Feeder(lab), Feeder(lab, "nobody", "wrong")
+        with pytest.raises(EngineFailed, match="does not know a feeder without a login"):
+            stranger.send()
+        with pytest.raises(EngineFailed, match="does not know the account 'nobody'"):
+            unknown.send()
+        unknown.start()
+        until(lambda: not unknown.is_running)
+        assert "does not know the account" in capsys.readouterr().out
+        assert Feeder(lab, "boss", "Long-enough-1").send(3) == 3
+    finally:
+        lab.close()
+    with pytest.raises(EngineFailed, match="does not answer"):
+        stranger.send()
