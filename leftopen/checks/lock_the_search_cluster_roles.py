@@ -1,0 +1,214 @@
+"""Exercise 09, questions 3 and 4: the sensor feeder, and the duty officer."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
+
+from leftopen.checks import search_lab
+from leftopen.checks.question import RIGHT, Attempt, Task
+from leftopen.checks.search_probe import CLUSTER_WIDE, Who, operator, quiet, words
+from leftopen.lab_opensearch import SearchLab
+from leftopen.learner import Draw
+from leftopen.synth.smart_city import MAPPINGS
+
+_NAME = "09"
+_KINDS = ("faces", "devices", "alarms")
+_INDICES = (*(f"{kind}-2019.04" for kind in _KINDS), "residents")
+
+
+# -- 3: the feeder ------------------------------------------------------------------------------
+
+
+def feeder_task(draw: Draw) -> Task:
+    """Which indices the feeder writes, and the name of its account."""
+    draw = search_lab.variant(draw, _NAME, 3)
+    kind = draw.pick("kind", _KINDS)
+    return Task(
+        **search_lab.administrator(draw),
+        account=(f"{kind}_feeder", "the name of the feeder's account"),
+        pattern=(f"{kind}-*", "the indices into which it writes: one a month, and no others"),
+    )
+
+
+@quiet()
+def feeder(at: Attempt, lab: SearchLab, feeder_password: str) -> str:
+    """The feeder writes into the indices of one pattern, begins new ones, and reads none."""
+    kind = str(at.task["pattern"]).removesuffix("-*")
+    mine, later = f"{kind}-2019.04", f"{kind}-2999.01"
+    others = [index for index in _INDICES if index != mine]
+    operator(lab, mine, *others).close()
+    with Who(at, "as the feeder", lab, (at.task["account"], feeder_password)) as who:
+        if not who.logs_in():
+            return "cannot_log_in"
+        can = who.rights((mine, *others), [later])
+    wanted = {f"index {mine}", f"bulk {mine}", f"create {later}"}
+    missing, surplus = wanted - can, can - wanted
+    elsewhere = {what for what in surplus if what.endswith(tuple(others))}
+    at.values.update(missing=words(missing), more=words(surplus), elsewhere=words(elsewhere))
+    if surplus & CLUSTER_WIDE:
+        return "all_access"
+    if elsewhere:
+        return "every_index" if wanted <= can else "other_indices"
+    if {f"search {mine}", f"get {mine}"} & surplus:
+        return "may_read"
+    if f"delete {mine}" in surplus or f"drop {later}" in surplus:
+        return "may_delete"
+    if f"update {mine}" in surplus:
+        return "reads_by_update"
+    if missing == {f"create {later}"}:
+        return "no_next_month"
+    if not missing:
+        return RIGHT
+    return "nothing_written" if f"create {later}" in can else "not_mapped"
+
+
+# -- 4: the duty officer ------------------------------------------------------------------------
+
+_FACES = ("faces-2019.03", "faces-2019.04")
+_ESTATES = ("Plover Court", "Thimble Yard")
+_NAMES = ("name", "idNumber", "resident")  # each of them says who it was
+_DESKS = ("gatehouse", "night_desk", "lodge")
+
+
+def officer_task(draw: Draw) -> Task:
+    """Which estate the officer sees, and which fields stay hidden."""
+    draw = search_lab.variant(draw, _NAME, 4)
+    return Task(
+        **search_lab.administrator(draw),
+        account=(f"{draw.pick('account', _DESKS)}_officer", "the name of the officer's account"),
+        estate=(draw.pick("estate", _ESTATES), "the one estate whose events in faces-* it reads"),
+        hide=(
+            ", ".join((*_NAMES, draw.pick("hide", ("group", "reason")))),
+            "the fields of faces-* that it does not see; it sees all others",
+        ),
+    )
+
+
+@quiet()
+def officer(at: Attempt, lab: SearchLab, officer_password: str) -> str:
+    """The officer reads the face events of one estate, without the fields that say who it was."""
+    hide = str(at.task["hide"]).split(", ")
+    others = ("devices-2019.04", "residents")
+    with operator(lab, *_FACES, *others) as admin:
+        truth = _events(admin, _FACES)
+        told = admin.indices.get_alias(index="faces-*").values()
+    filters = any("filter" in alias for index in told for alias in index["aliases"].values())
+    with Who(at, "as the officer", lab, (at.task["account"], officer_password)) as who:
+        if not who.logs_in():
+            return "officer_cannot_log_in"
+        can = who.rights((*_FACES, *others))
+        if found := _more_than_read(at, can, others):
+            return found
+        seen = _events(who.client, [index for index in _FACES if f"search {index}" in can])
+        if found := _which_events(at, truth, seen):
+            return "filtered_alias" if filters and found == "both_estates" else found
+        elsewhere = next(key for key, event in truth.items() if key not in seen)
+        if who.can("fetch an event of the other estate by its _id", _fetch(*elsewhere)):
+            return "both_estates"
+        roles = who.client.security.authinfo()["roles"]
+        shown = _shown(truth, seen, hide)
+        fields = set().union(*seen.values())
+        at.note("as the officer", "the hidden fields that it sees", ", ".join(shown) or "none")
+        if shown:
+            at.values.update(shown=", ".join(shown), roles=words(roles))
+            return _why_shown(truth, seen, shown, roles)
+        leaks = [what for what, found in _detours(who.client, truth, hide).items() if found]
+        at.note("as the officer", "find them by a detour", ", ".join(leaks) or "nothing comes back")
+        lost = set(MAPPINGS["faces"]) - set(hide) - fields
+        at.note("as the officer", "the other fields that it lacks", words(lost) or "none")
+        at.values.update(shown=", ".join(leaks), lost=words(lost))
+        if leaks:
+            return "identifiers_shown"
+        return "fields_missing" if lost else RIGHT
+
+
+def _events(client: OpenSearch, indices: Iterable[str]) -> dict[tuple[str, str], dict]:
+    """Every event that a client is shown, by index and _id."""
+    found = {}
+    for index in indices:
+        hits = client.search(index=index, body={"size": 2_000})["hits"]["hits"]
+        found |= {(hit["_index"], hit["_id"]): hit["_source"] for hit in hits}
+    return found
+
+
+def _fetch(index: str, number: str) -> Callable[[OpenSearch], object]:
+    def fetch(client: OpenSearch) -> None:
+        if not client.exists(index=index, id=number):
+            raise TransportError(403, "not found", {})
+
+    return fetch
+
+
+def _more_than_read(at: Attempt, can: frozenset[str], others: Iterable[str]) -> str:
+    wanted = {f"{word} {index}" for word in ("search", "get") for index in _FACES}
+    at.values["more"] = words(can - wanted)
+    if can & CLUSTER_WIDE:
+        return "officer_all_access"
+    if any(what.endswith(tuple(others)) for what in can):
+        return "officer_other_indices"
+    if can - wanted:
+        return "may_write"
+    return "" if any(what.startswith("search") for what in can) else "officer_denied"
+
+
+def _which_events(at: Attempt, truth: dict, seen: dict) -> str:
+    mine = {key for key, event in truth.items() if event["estate"] == at.task["estate"]}
+    found, strange = len(mine & set(seen)), len(set(seen) - mine)
+    at.note("as the officer", f"events of {at.task['estate']}", f"{found} of {len(mine)}")
+    at.note("as the officer", "events of the other estate", str(strange))
+    at.values.update(number=found, all=len(mine), strange=strange)
+    if not seen:
+        return "officer_denied"
+    if strange:
+        return "both_estates" if found else "wrong_estate"
+    return "" if mine == set(seen) else "events_missing"
+
+
+def _shown(truth: dict, seen: dict, hide: Iterable[str]) -> list[str]:
+    """The fields to be hidden that stand in what is seen, with any value."""
+    return [field for field in hide if any(field in event for event in seen.values())]
+
+
+def _why_shown(truth: dict, seen: dict, shown: list[str], roles: list[str]) -> str:
+    """Which mistake it is that fields are shown."""
+    values = {(field, key) for field in shown for key in seen if seen[key].get(field) is not None}
+    if any(seen[key][field] != truth[key][field] for field, key in values):
+        return "masked"  # numbers stay as they are: masking is for text (2.19.4)
+    if len({key[0] for _, key in values}) < len(_FACES):
+        return "one_month"
+    if len(roles) > 1:
+        return "second_role"
+    return "identifiers_shown" if "idNumber" in shown else "still_named"
+
+
+def _detours(client: OpenSearch, truth: dict, hide: Iterable[str]) -> dict[str, bool]:
+    """Ways to a value that is not shown, and whether a true one came back."""
+    found = {}
+    for field in hide:
+        values = {event[field] for event in truth.values() if event[field] is not None}
+        term = {"term": {field: min(values)}}
+        ask = {
+            "aggregation": {"size": 0, "aggs": {"it": {"terms": {"field": field, "size": 99}}}},
+            "sort": {"size": 99, "sort": [{field: {"order": "desc", "missing": "_last"}}]},
+            "docvalue_fields": {"size": 99, "docvalue_fields": [field]},
+            "query": {"query": term},
+            "highlight": {"highlight": {"fields": {field: {"highlight_query": term}}}},
+        }
+        for way, body in ask.items():
+            answer = client.search(index="faces-*", body=body, ignore=[400, 500])
+            found[f"{field} by {way}"] = bool(values & set(_told(way, field, answer, min(values))))
+        caps = client.field_caps(index="faces-*", fields=field)
+        found[f"{field} by _field_caps"] = bool(caps["fields"])
+    return found
+
+
+def _told(way: str, field: str, answer: dict, asked: object) -> Iterator[object]:
+    """The values that an answer gives away."""
+    for bucket in answer.get("aggregations", {}).get("it", {}).get("buckets", []):
+        yield bucket["key"]
+    for hit in answer.get("hits", {}).get("hits", []):
+        yield from hit.get("sort", [])
+        yield from hit.get("fields", {}).get(field, [])
+        if way == "query" or field in hit.get("highlight", {}):
+            yield asked
