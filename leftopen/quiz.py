@@ -78,7 +78,8 @@ class Quiz:
         found = [c for c in self.choices if answer and c.startswith(str(answer).strip().lower())]
         if len(found) != 1:
             raise LeftOpenError(
-                f"{answer!r} is none of the choices. Write {' or '.join(map(repr, self.choices))}."
+                f"{answer!r} is none of the choices. Write {' or '.join(map(repr, self.choices))}, or "
+                "the first letter: one for each statement, with commas between them."
             )
         return found[0]
 

@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leftopen import loopback
 from leftopen.engines.pki import make_pki
@@ -136,7 +137,26 @@ def test_the_server_file_has_its_key_and_nobody_has_the_authority_s(pki):
     assert key.public_key() == read(pki.server).public_key()
     assert key.public_key() != read(pki.ca).public_key()
     files = {path.name: path.read_bytes() for path in pki.ca.parent.iterdir()}
-    assert [name for name, content in files.items() if b"PRIVATE KEY" in content] == ["server.pem"]
+    with_keys = {name for name, content in files.items() if b"PRIVATE KEY" in content}
+    assert with_keys == {"server-and-key.pem", "server-key.pem", "admin-key.pem"}
+    for certificate, key in (
+        (pki.server_certificate, pki.server_key),
+        (pki.admin, pki.admin_key),
+    ):
+        secret = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        assert secret.public_key() == read(certificate).public_key() != read(pki.ca).public_key()
+
+
+def test_the_administrator_s_certificate_is_a_client_s_and_the_server_s_is_not(pki):
+    usage = x509.ExtendedKeyUsage
+    found = {
+        path: list(read(path).extensions.get_extension_for_class(usage).value)
+        for path in (pki.admin, pki.server_certificate)
+    }
+    assert found[pki.admin] == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert found[pki.server_certificate] == [ExtendedKeyUsageOID.SERVER_AUTH]
+    assert read(pki.admin).subject.rfc4514_string() == "CN=admin,O=Left Open lab"
+    read(pki.admin).verify_directly_issued_by(read(pki.ca))
 
 
 @posix
