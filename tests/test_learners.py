@@ -9,11 +9,12 @@ import itertools
 import pytest
 from exercise_notebooks import LESSONS, code, run, sections, solution
 
-from leftopen import checks, learner, progress
+from leftopen import checks, lab_opensearch, learner, progress
 from leftopen.cases import sensenets
 from leftopen.checks.verdict import Kind
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
+from leftopen.lab_opensearch import SearchLab
 
 LEARNERS = [f"learner {number}" for number in range(200)]
 FEW_EQUAL = 0.1
@@ -56,12 +57,21 @@ def quick(monkeypatch):
             kept.append(Kept(name, config, load))
         return kept[0]
 
+    close = SearchLab.close
+
+    def give_way(lab):
+        as_new = lab.is_running and lab._running == lab._as_found
+        (SearchLab.retire if as_new else close)(lab)
+
     monkeypatch.setattr(sensenets, "MongoLab", lab)
+    monkeypatch.setattr(SearchLab, "close", give_way)  # its node goes to the next learner
     # Each save waits for the disk, and what is saved has its own tests.
     monkeypatch.setattr(progress, "note_verdict", lambda *_: None)
     yield
     for each in kept:
         MongoLab.close(each)
+    while lab_opensearch._parked:
+        lab_opensearch._parked.pop()[0].close()
 
 
 def reference(cells, name, monkeypatch):

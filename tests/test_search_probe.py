@@ -6,7 +6,15 @@ from opensearchpy import OpenSearch
 from leftopen.checks import search_lab
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import Attempt, Task
-from leftopen.checks.search_probe import IN_AN_INDEX, Who, certificate_problem, operator, quiet
+from leftopen.checks.search_probe import (
+    IN_AN_INDEX,
+    OTHER_WAYS,
+    READING,
+    Who,
+    certificate_problem,
+    operator,
+    quiet,
+)
 
 pytestmark = pytest.mark.needs("opensearch")
 
@@ -32,7 +40,13 @@ def state(client: OpenSearch) -> dict[str, object]:
     rows = client.cat.indices(format="json")
     counts = {row["index"]: row["docs.count"] for row in rows if "audit" not in row["index"]}
     mappings = client.indices.get_mapping(index="faces-*,residents")
-    return {"counts": counts, "mappings": mappings, "settings": client.cluster.get_settings()}
+    kept = {row["index"]: row["status"] for row in rows}
+    return {
+        "open": kept,
+        "counts": counts,
+        "mappings": mappings,
+        "settings": client.cluster.get_settings(),
+    }
 
 
 @quiet()
@@ -41,8 +55,9 @@ def test_all_is_tried_and_nothing_of_it_stays(lab):
         before = state(client)
         login = TASK["administrator"], TASK["password"]
         with Who(at := Attempt(TASK), "as the administrator", lab, login) as who:
-            can = who.rights([INDEX, "residents"], [LATER])
-        everything = {f"{word} {index}" for word in IN_AN_INDEX for index in (INDEX, "residents")}
+            can = who.rights([INDEX, "residents"], [LATER], more=OTHER_WAYS)
+        ways = (*IN_AN_INDEX, *OTHER_WAYS)
+        everything = {f"{word} {index}" for word in ways for index in (INDEX, "residents")}
         everything |= {f"create {LATER}", f"drop {LATER}"}
         assert everything <= can
         assert all("refused" not in line for line in at.tried)
@@ -54,7 +69,10 @@ def test_a_reader_may_read_and_nothing_else(lab):
     with Who(Attempt(TASK), "as the reader", lab, ("reader", "a reader's word")) as who:
         assert who.logs_in()
         can = who.rights([INDEX, "residents"], [LATER])
+        more = who.rights([INDEX, "residents"], more=OTHER_WAYS) - can
     assert can == {f"search {INDEX}", f"get {INDEX}"}
+    one_by_one = set(READING) - {"mget", "mtermvectors"}  # those want a right at the cluster too
+    assert more == {f"{word} {INDEX}" for word in one_by_one}
 
 
 @quiet()

@@ -41,6 +41,7 @@ def _nobody(at: Attempt, lab: Lab, scans: int) -> str:
     at.values["answer"] = scans
     month = faces["at"].str[:7]
     wrong = {
+        "nothing_found": [0],
         "one_month": [int((here & nobody & (month == m)).sum()) for m in month.unique()],
         "ten_came_back": [10],
         "all_scans": [int(here.sum())],
@@ -75,7 +76,8 @@ def _seen(at: Attempt, lab: Lab, people: int) -> str:
         at.note(_WHO, "count the different identity numbers among them", str(right))
         return RIGHT
     at.values["answer"] = people
-    counts["one_month"] = people if people == counts.pop("first_month") else counts["one_month"]
+    first, last = counts.pop("first_month"), counts["one_month"]
+    counts |= {"one_month": people if people == first else last, "months_added": first + last}
     return next((name for name, value in counts.items() if value == people), "other_people")
 
 

@@ -25,8 +25,9 @@ PEOPLE, DAYS = 200, 60
 OUT = "on the way out"
 """What is noted of somebody who leaves."""
 
-# Clusters on which each question has one answer; so few that the suite can try them all.
-_NUMBERS = (204, 233, 250, 274, 276, 287, 347, 369, 427, 433, 442, 444)
+# Clusters on which each mistake has an answer of its own, and no two have as many people at the
+# place of question 2. So few that the suite can try them all.
+_NUMBERS = (204, 233, 250, 274, 287, 347, 369, 444, 453, 458, 464, 480)
 _BOUNDS = {"timeout": 15, "max_retries": 0}
 _MOST = 10_000  # what one search returns at most (index.max_result_window)
 
