@@ -23,21 +23,15 @@ print(lab.outside.uri, lab.certificates.server_certificate)
 """
 
 
-@pytest.fixture
-def lesson(page, jupyter):
-    """Lesson 02 with its cells run up to the first link, and the number of that cell."""
+def open_lesson(page, jupyter):
+    """Open lesson 02 without its outputs; return the sources of its cells."""
     page.goto(jupyter.format(LESSON))
     page.wait_for_function(
         "() => { const p = window.jupyterapp?.shell?.currentWidget;"
         " return p?.sessionContext?.session?.kernel?.status === 'idle'; }"
     )
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    cells = sources(page)
-    opens = next(n for n, cell in enumerate(cells) if "open_case(" in cell)
-    link = next(n for n, cell in enumerate(cells) if "_cat/indices" in cell)
-    run_cell(page, opens)
-    run_cell(page, link)
-    return page, link
+    return sources(page)
 
 
 def spki(path):
@@ -47,8 +41,11 @@ def spki(path):
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
-def test_the_link_of_lesson_02_opens_the_index_and_the_locked_one_asks(lesson):
-    page, number = lesson
+def test_the_link_of_lesson_02_opens_the_index_and_the_locked_one_asks(page, jupyter):
+    cells = open_lesson(page, jupyter)
+    number = next(n for n, cell in enumerate(cells) if "_cat/indices" in cell)
+    run_cell(page, next(n for n, cell in enumerate(cells) if "open_case(" in cell))
+    run_cell(page, number)
     link = page.locator(".jp-OutputArea-output a", has_text="_cat/indices").first
     link.scroll_into_view_if_needed()
     with page.expect_popup() as popup:
@@ -84,3 +81,21 @@ def test_the_link_of_lesson_02_opens_the_index_and_the_locked_one_asks(lesson):
         assert "faces-2019.04" in known.inner_text("body")
     finally:
         trusting.close()
+
+
+def test_the_quiz_is_answered_by_keyboard(page, jupyter):
+    cells = open_lesson(page, jupyter)
+    quiz = next(n for n, source in enumerate(cells) if "duties()" in source)
+    run_cell(page, quiz)
+    widget = page.locator(".widget-vbox", has_text="of 8 are right").first
+    widget.scroll_into_view_if_needed()
+    button = widget.get_by_role("button", name="provider", exact=True).first
+    button.focus()
+    page.keyboard.press("Space")
+    widget.get_by_text("Right.").wait_for()
+    widget.get_by_text("1 of 8 are right.").wait_for()
+    keep_picture(page, "quiz_of_duties")
+    page.keyboard.press("Tab")  # to the other button of the same statement
+    page.keyboard.press("Space")
+    widget.get_by_text("Not so.").wait_for()
+    widget.get_by_text("0 of 8 are right.").wait_for()
