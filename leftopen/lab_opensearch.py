@@ -246,7 +246,7 @@ class SearchLab(Lab):
             text = conf.dump(conf.merge(there, new) if name in _DEEP else {**there, **new})
         elif _META not in new:
             there, _ = conf.parse(before, sections=False)
-            text = f"{conf.dump({_META: there[_META]})}{text}\n"
+            text = conf.dump({_META: there[_META], **new})
         path.write_text(text)
         if not secured(self._running):
             return

@@ -77,9 +77,10 @@ class Quiz:
     def _choice(self, answer: str) -> str:
         found = [c for c in self.choices if answer and c.startswith(str(answer).strip().lower())]
         if len(found) != 1:
+            words = " or ".join(map(repr, self.choices))
             raise LeftOpenError(
-                f"{answer!r} is none of the choices. Write {' or '.join(map(repr, self.choices))}, or "
-                "the first letter: one for each statement, with commas between them."
+                f"{answer!r} is none of the choices. Write {words}, or the first letter: one for "
+                "each statement, with commas between them."
             )
         return found[0]
 

@@ -138,6 +138,13 @@ def test_the_plugins_files_take_effect_without_a_restart(closed_lab):
     assert "all_access" in text
 
 
+def test_a_whole_file_may_be_written_in_any_form_of_yaml(closed_lab):
+    path = closed_lab.config_folder / "opensearch-security" / "roles.yml"
+    closed_lab.configure('{"only": {"cluster_permissions": ["*"]}}', True, file="roles.yml")
+    assert "_meta:" in path.read_text()
+    assert "only" in ada(closed_lab).security.get_roles()
+
+
 @pytest.mark.parametrize(
     ("file", "text", "says"),
     [

@@ -211,5 +211,5 @@ def test_every_file_of_the_plugin_that_can_be_named_has_a_type():
 def test_a_folder_that_the_servers_account_cannot_reach_is_one_sentence(tmp_path):
     tmp_path.chmod(0o700)
     (tmp_path / "lab").mkdir()
-    with pytest.raises(EngineFailed, match="is closed to it. Set TMPDIR"):
+    with pytest.raises(EngineFailed, match=r"is closed to it\. Set TMPDIR"):
         account.Account(1, 1).give(tmp_path / "lab")

@@ -1,19 +1,30 @@
 """Exercise 09, questions 3 and 4: the sensor feeder, and the duty officer."""
 
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
 from leftopen.checks import search_lab
 from leftopen.checks.question import RIGHT, Attempt, Task
-from leftopen.checks.search_probe import CLUSTER_WIDE, Who, operator, quiet, words
+from leftopen.checks.search_probe import (
+    CHANGING,
+    CLUSTER_WIDE,
+    OTHER_WAYS,
+    READING,
+    Who,
+    operator,
+    quiet,
+    words,
+)
 from leftopen.lab_opensearch import SearchLab
 from leftopen.learner import Draw
 from leftopen.synth.smart_city import MAPPINGS
 
 _NAME = "09"
 _KINDS = ("faces", "devices", "alarms")
+_LOST = " And your administrator has lost its role; run lab = ex.lab(3) again."
 _INDICES = (*(f"{kind}-2019.04" for kind in _KINDS), "residents")
 
 
@@ -41,18 +52,19 @@ def feeder(at: Attempt, lab: SearchLab, feeder_password: str) -> str:
     with Who(at, "as the feeder", lab, (at.task["account"], feeder_password)) as who:
         if not who.logs_in():
             return "cannot_log_in"
-        can = who.rights((mine, *others), [later])
+        can = who.rights((mine, *others), [later], more=OTHER_WAYS)
     wanted = {f"index {mine}", f"bulk {mine}", f"create {later}"}
     missing, surplus = wanted - can, can - wanted
     elsewhere = {what for what in surplus if what.endswith(tuple(others))}
     at.values.update(missing=words(missing), more=words(surplus), elsewhere=words(elsewhere))
     if surplus & CLUSTER_WIDE:
+        at.values["lost"] = "" if _administrator_is_there(at, lab) else _LOST
         return "all_access"
     if elsewhere:
         return "every_index" if wanted <= can else "other_indices"
-    if {f"search {mine}", f"get {mine}"} & surplus:
+    if {f"{word} {mine}" for word in ("search", "get", *READING)} & surplus:
         return "may_read"
-    if f"delete {mine}" in surplus or f"drop {later}" in surplus:
+    if {f"{word} {mine}" for word in ("delete", *CHANGING)} & surplus or f"drop {later}" in surplus:
         return "may_delete"
     if f"update {mine}" in surplus:
         return "reads_by_update"
@@ -61,6 +73,12 @@ def feeder(at: Attempt, lab: SearchLab, feeder_password: str) -> str:
     if not missing:
         return RIGHT
     return "nothing_written" if f"create {later}" in can else "not_mapped"
+
+
+def _administrator_is_there(at: Attempt, lab: SearchLab) -> bool:
+    login = str(at.task["administrator"]), str(at.task["password"])
+    with Who(at, "as the administrator", lab, login) as admin:
+        return admin.can("list the accounts", lambda it: it.security.get_users())
 
 
 # -- 4: the duty officer ------------------------------------------------------------------------
@@ -93,6 +111,7 @@ def officer(at: Attempt, lab: SearchLab, officer_password: str) -> str:
     with operator(lab, *_FACES, *others) as admin:
         truth = _events(admin, _FACES)
         told = admin.indices.get_alias(index="faces-*").values()
+        defined = admin.security.get_roles()
     filters = any("filter" in alias for index in told for alias in index["aliases"].values())
     with Who(at, "as the officer", lab, (at.task["account"], officer_password)) as who:
         if not who.logs_in():
@@ -102,6 +121,8 @@ def officer(at: Attempt, lab: SearchLab, officer_password: str) -> str:
             return found
         seen = _events(who.client, [index for index in _FACES if f"search {index}" in can])
         if found := _which_events(at, truth, seen):
+            if found == "officer_denied" and _hides(_own_entries(who, defined), "estate"):
+                return "hides_its_filter"
             return "filtered_alias" if filters and found == "both_estates" else found
         elsewhere = next(key for key, event in truth.items() if key not in seen)
         if who.can("fetch an event of the other estate by its _id", _fetch(*elsewhere)):
@@ -165,6 +186,26 @@ def _which_events(at: Attempt, truth: dict, seen: dict) -> str:
     return "" if mine == set(seen) else "events_missing"
 
 
+def _own_entries(who: Who, defined: dict) -> list[dict]:
+    """The entries for indices of an account's roles."""
+    roles = [defined.get(role, {}) for role in who.client.security.authinfo()["roles"]]
+    return [entry for role in roles for entry in role.get("index_permissions", [])]
+
+
+def _hides(entries: list[dict], field: str) -> bool:
+    """Whether an entry with a query, in dls, hides the field."""
+    lists = [entry.get("fls") or [] for entry in entries if entry.get("dls")]
+    return any(not _passes(field, names) for names in lists)
+
+
+def _passes(field: str, names: list[str]) -> bool:
+    hidden = [name[1:] for name in names if name.startswith("~")]
+    kept = [name for name in names if not name.startswith("~")] or ["*"]
+    return any(fnmatchcase(field, name) for name in kept) and not any(
+        fnmatchcase(field, name) for name in hidden
+    )
+
+
 def _shown(truth: dict, seen: dict, hide: Iterable[str]) -> list[str]:
     """The fields to be hidden that stand in what is seen, with any value."""
     return [field for field in hide if any(field in event for event in seen.values())]
@@ -196,10 +237,10 @@ def _detours(client: OpenSearch, truth: dict, hide: Iterable[str]) -> dict[str, 
             "highlight": {"highlight": {"fields": {field: {"highlight_query": term}}}},
         }
         for way, body in ask.items():
-            answer = client.search(index="faces-*", body=body, ignore=[400, 500])
+            answer = client.search(index="faces-*", body=body, ignore=[400, 403, 500])
             found[f"{field} by {way}"] = bool(values & set(_told(way, field, answer, min(values))))
-        caps = client.field_caps(index="faces-*", fields=field)
-        found[f"{field} by _field_caps"] = bool(caps["fields"])
+        caps = client.field_caps(index="faces-*", fields=field, ignore=[403])
+        found[f"{field} by _field_caps"] = bool(caps.get("fields"))
     return found
 
 

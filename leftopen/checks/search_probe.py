@@ -12,6 +12,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
@@ -25,9 +26,14 @@ ACCOUNTS = "read the list of accounts"
 SETTINGS = "change the cluster's settings"
 CLUSTER_WIDE = {ACCOUNTS, SETTINGS}
 
+Tried = Callable[[str], Callable[[OpenSearch], object]]
+"""What is done with a client, once it is said in which index."""
+
 _BOUNDS = {"timeout": 8, "max_retries": 0}
 _REFUSED = (401, 403)
 _NOBODY = "no-such-document"
+_ALL = {"query": {"match_all": {}}}
+_NO_SETTING = {"index.no_such_setting": 1}
 _NEVER = {"if_seq_no": 999_999_999, "if_primary_term": 999}  # of no document
 _WHY = {  # X509_V_ERR_ of OpenSSL, whose own words differ between versions
     10: "it has expired",
@@ -157,6 +163,7 @@ class Who(AbstractContextManager):
         indices: Iterable[str],
         later: Iterable[str] = (),
         called: Mapping[str, str] | None = None,
+        more: Mapping[str, Tried] = MappingProxyType({}),
     ) -> frozenset[str]:
         """Try everything in some indices, note it, and return what is allowed.
 
@@ -164,14 +171,15 @@ class Who(AbstractContextManager):
             indices: existing ones; for each the words of :data:`IN_AN_INDEX`.
             later: indices that do not exist, to see whether they could be made or deleted.
             called: words for indices whose names vary, as those with today's date.
+            more: what else is tried in each existing index, as :data:`OTHER_WAYS`.
 
         Returns:
             What is allowed, as ``{"search faces-2019.04", "create faces-2019.05"}``; to delete a
             whole index is ``"drop faces-2019.05"``.
         """
-        can, called = set(), called or {}
+        can, called, ways = set(), called or {}, {**IN_AN_INDEX, **more}
         for index in indices:
-            answers = {word: self.allows(tried(index)) for word, tried in IN_AN_INDEX.items()}
+            answers = {word: self.allows(tried(index)) for word, tried in ways.items()}
             name = called.get(index, index)
             self._note_all(f"in {name}: ", answers)
             can |= {f"{word} {name}" for word, allowed in answers.items() if allowed}
@@ -200,6 +208,28 @@ def _bulk(index: str) -> Callable[[OpenSearch], object]:
     return send
 
 
+def _several(call: str) -> Tried:
+    """A request for several documents, whose refusals may stand within an answer of status 200."""
+
+    def of(index: str) -> Callable[[OpenSearch], object]:
+        def fetch(client: OpenSearch) -> None:
+            (answer,) = getattr(client, call)(index=index, body={"ids": [_NOBODY]})["docs"]
+            if "error" in answer:
+                raise TransportError(403, "refused", {})
+
+        return fetch
+
+    return of
+
+
+def _close(index: str) -> Callable[[OpenSearch], object]:
+    return lambda client: client.indices.close(index=f"{index}-no-such-index")
+
+
+def _no_alias(index: str) -> dict[str, object]:
+    return {"actions": [{"remove": {"index": index, "alias": _NOBODY}}]}
+
+
 def _create(index: str) -> Callable[[OpenSearch], object]:
     body = {"settings": {"number_of_shards": 0}}
     return lambda client: client.indices.create(index=index, body=body)
@@ -209,7 +239,7 @@ def _drop(index: str) -> Callable[[OpenSearch], object]:
     return lambda client: client.indices.delete(index=index)
 
 
-IN_AN_INDEX: dict[str, Callable[[str], Callable[[OpenSearch], object]]] = {
+IN_AN_INDEX: dict[str, Tried] = {
     "search": lambda index: lambda it: it.search(index=index, body={"size": 1}),
     "get": lambda index: lambda it: it.get(index=index, id=_NOBODY),
     "index": lambda index: lambda it: it.index(index=index, id=_NOBODY, body={}, **_NEVER),
@@ -218,6 +248,27 @@ IN_AN_INDEX: dict[str, Callable[[str], Callable[[OpenSearch], object]]] = {
     "delete": lambda index: lambda it: it.delete(index=index, id=_NOBODY),
 }
 """What is tried in an index that exists; each is safe."""
+
+READING = {
+    "count": lambda index: lambda it: it.count(index=index),
+    "explain": lambda index: lambda it: it.explain(index=index, id=_NOBODY, body=_ALL),
+    "field_caps": lambda index: lambda it: it.field_caps(index=index, fields="*"),
+    "mget": _several("mget"),
+    "mtermvectors": _several("mtermvectors"),
+    "termvectors": lambda index: lambda it: it.termvectors(index=index, id=_NOBODY),
+}
+CHANGING = {
+    "alias": lambda index: lambda it: it.indices.update_aliases(body=_no_alias(index)),
+    "close": _close,
+    "settings": lambda index: lambda it: it.indices.put_settings(index=index, body=_NO_SETTING),
+}
+OTHER_WAYS: dict[str, Tried] = {**READING, **CHANGING}
+"""More that is tried in an index that exists, for an account that is to do very little.
+
+To take away an alias that is not there ends with 404, a setting that does not exist with 400. What
+is closed is an index that is not there (404), whose name only begins with the other's: a role for
+one exact name is not seen by it.
+"""
 
 _BEYOND = {
     ACCOUNTS: lambda it: it.transport.perform_request("GET", _USERS),

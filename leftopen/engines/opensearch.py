@@ -183,6 +183,8 @@ class SearchServer:
     def _try_start(self, settings: dict) -> str | None:
         whole = {name: value for name, value in settings.items() if not _NEVER.fullmatch(name)}
         whole |= lab_settings(self.folder, self.port, self.transport_port)
+        if settings.get("plugins.security.ssl_only") == "true":  # there is no such setting then
+            whole.pop("plugins.security.allow_default_init_securityindex")
         whole = {"cluster.name": "leftopen", "node.name": "node-1"} | whole
         with _disk():
             (self.conf / "opensearch.yml").write_text(dump(whole))
@@ -340,6 +342,8 @@ def _tool_words(printed: str) -> str:
     bad = [line for line in lines if line.startswith(("FAIL", "ERR"))]
     words = [re.sub(r"^(FAIL|ERR): ?", "", line) for line in bad]
     words = [re.sub(r"(?:[a-z]\w*\.){2,}[A-Z]\w*: ", "", line) for line in words]
+    if any("is not an admin user" in line for line in words):
+        words.append("plugins.security.authcz.admin_dn must be a list that names the certificate")
     return "; ".join(dict.fromkeys(words)) or (lines[-1] if lines else "securityadmin says nothing")
 
 
