@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = "LEFTOPEN_NAMESPACE"
 LIMIT_SECONDS = 60 * 60
+# On two cores: each worker waits for servers and time limits a good part of its time.
+WORKERS = 3
 _CLONE_NEWNET = 0x40000000  # unshare(2)
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # netdevice(7)
 
@@ -52,7 +54,9 @@ def pytest_command(extra: list[str]) -> list[str]:
     folders = ["tests"]
     notebooks = ("notebooks", "exercises", "solutions")
     folders += [folder for folder in notebooks if any((ROOT / folder).glob("*.ipynb"))]
-    command = [sys.executable, "-m", "pytest", *folders, "-n", "2", "--dist", "loadscope"]
+    command = [sys.executable, "-m", "pytest", *folders, "-n", str(WORKERS)]
+    # In the order of conftest.py: the longest files first, each on one worker.
+    command += ["--dist", "loadscope", "--no-loadscope-reorder"]
     command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
     sanitize = ROOT / "tests" / "nbval_sanitize.cfg"
     if sanitize.exists():

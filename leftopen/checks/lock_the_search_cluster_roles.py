@@ -24,7 +24,7 @@ from leftopen.synth.smart_city import MAPPINGS
 
 _NAME = "09"
 _KINDS = ("faces", "devices", "alarms")
-_LOST = " And your administrator has lost its role; run lab = ex.lab(3) again."
+_LOST = "has lost its role; run lab = ex.lab(3) again"
 _INDICES = (*(f"{kind}-2019.04" for kind in _KINDS), "residents")
 
 
@@ -58,7 +58,7 @@ def feeder(at: Attempt, lab: SearchLab, feeder_password: str) -> str:
     elsewhere = {what for what in surplus if what.endswith(tuple(others))}
     at.values.update(missing=words(missing), more=words(surplus), elsewhere=words(elsewhere))
     if surplus & CLUSTER_WIDE:
-        at.values["lost"] = "" if _administrator_is_there(at, lab) else _LOST
+        at.values["lost"] = "keeps its role" if _administrator_is_there(at, lab) else _LOST
         return "all_access"
     if elsewhere:
         return "every_index" if wanted <= can else "other_indices"
