@@ -92,10 +92,10 @@ def test_the_quiz_is_answered_by_keyboard(page, jupyter):
     button = widget.get_by_role("button", name="provider", exact=True).first
     button.focus()
     page.keyboard.press("Space")
-    widget.get_by_text("Right.").wait_for()
+    widget.get_by_text("Right.", exact=True).wait_for()
     widget.get_by_text("1 of 8 are right.").wait_for()
     keep_picture(page, "quiz_of_duties")
     page.keyboard.press("Tab")  # to the other button of the same statement
     page.keyboard.press("Space")
-    widget.get_by_text("Not so.").wait_for()
+    widget.get_by_text("Not so.", exact=True).wait_for()
     widget.get_by_text("0 of 8 are right.").wait_for()
