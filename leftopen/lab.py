@@ -5,16 +5,17 @@ What all engines share is here; ``lab_mongodb.py`` and ``lab_opensearch.py`` hav
 
 import html
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from leftopen import loopback
 from leftopen.engines import config as conf
 from leftopen.engines.pki import Pki
-from leftopen.errors import EngineFailed
+from leftopen.errors import ConfigRefused, EngineFailed, NotLoopback
 from leftopen.outside import Outside
 
-EVERYWHERE = ("0.0.0.0", "::", "*")
-"""How configurations write every address of a machine."""
+_EVERYWHERE = ("0.0.0.0", "::", "*")  # how configurations write every address of a machine
 
 
 class Lab(ABC):
@@ -30,7 +31,8 @@ class Lab(ABC):
 
     _server: Any  # the engine's own: a MongoServer, a SearchServer
     _outside: Outside | None = None
-    _settings: dict
+    _settings: dict  # what the file says
+    _running: dict  # what the server was started with
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -85,6 +87,26 @@ class Lab(ABC):
     @abstractmethod
     def _reachable(self) -> bool:
         """Whether the configuration in force would let the Internet in."""
+
+    def _restart_with(self, settings: dict) -> None:
+        try:
+            self._server.stop()
+            self._server.start(settings)
+            self._running = settings
+        except BaseException:  # an interrupt too must leave a server that runs
+            self._server.stop()
+            self._server.start(self._running)
+            raise
+        finally:
+            if self._outside is not None:
+                self._turn_relay()
+
+    def _refused(self, words: str, text: str, places: list[conf.Place]) -> ConfigRefused:
+        """The engine's refusal, with the line of the text that it speaks of."""
+        line = conf.blame(words, text, places)
+        where = f"{line}: " if line else ""
+        words = words.removeprefix(f"{self.program} did not start: ").rstrip(".")
+        return ConfigRefused(f"{where}{self.program} refuses this: {words}. {conf.UNCHANGED}")
 
     def _turn_relay(self) -> None:
         self._outside.target_port = self._server.port
@@ -166,3 +188,43 @@ def line_of(name: str, text: str, places: list[conf.Place]) -> str:
     """The line on which a setting stands, quoted, with a colon after it; or nothing."""
     found = [p.line for p in places if ".".join(p.path) == name]
     return f"{conf.quote(text, found[0])}: " if found else ""
+
+
+def reaches_out(
+    entries: Iterable[str],
+    program: str,
+    setting: str,
+    text: str,
+    places: list[conf.Place],
+    everywhere: Collection[str] = (),
+) -> bool:
+    """Whether a server that listens on these addresses could be reached from the Internet.
+
+    A server can listen on the addresses of its machine and on no others. In a lab these are
+    loopback, and all addresses at once, which the relay plays.
+
+    Args:
+        entries: the addresses, as its configuration has them.
+        program: the server's name.
+        setting: the setting's dotted name.
+        text: the configuration, to say which line is meant.
+        places: where the settings stand in it.
+        everywhere: further words of this server for all addresses.
+
+    Raises:
+        ConfigRefused: an address is not this machine's.
+    """
+    reachable = False
+    for entry in entries:
+        if entry in _EVERYWHERE or entry in everywhere:
+            reachable = True
+            continue
+        try:
+            loopback.addresses(entry)
+        except NotLoopback:
+            raise ConfigRefused(
+                f"{line_of(setting, text, places)}`{entry}` is not an address of this lab's "
+                f"machine, so {program} could not listen on it. Write 127.0.0.1 for this machine "
+                f"alone, or 0.0.0.0 for every address. {conf.UNCHANGED}"
+            ) from None
+    return reachable

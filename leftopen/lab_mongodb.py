@@ -8,13 +8,12 @@ from urllib.parse import quote_plus
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from leftopen import loopback
 from leftopen.engines import config as conf
 from leftopen.engines.config import dump
 from leftopen.engines.mongodb import ADDED_WHY, MongoServer, lab_settings, recall, version
 from leftopen.engines.pki import Pki, make_pki
-from leftopen.errors import ConfigRefused, EngineFailed, NotLoopback
-from leftopen.lab import EVERYWHERE, Lab, line_of
+from leftopen.errors import ConfigRefused, EngineFailed
+from leftopen.lab import Lab, line_of, reaches_out
 from leftopen.outside import Outside
 
 # A client waits 30 s by default before it says that it reaches no server; on one machine that
@@ -89,14 +88,14 @@ class MongoLab(Lab):
         self._server = MongoServer(self._settings if files else unlocked, files)
         try:
             self.version = version(self._server.mongod)
-            self._effective = self._server.effective(self._settings)
+            self._running = self._server.effective(self._settings)
             if files is None:
                 self._load(load)
             if files is None and is_locked:
                 self._server.stop()
                 self._server.keep(self._settings)
-                self._restart_with(self._effective)
-            _reachable_from_outside(self._effective, as_found, places)
+                self._restart_with(self._running)
+            _reachable_from_outside(self._running, as_found, places)
             self._outside = Internet(self._server.port)
             self._turn_relay()
         except BaseException:
@@ -122,8 +121,8 @@ class MongoLab(Lab):
     def inside(self) -> Inside:
         """The operator's side: straight to the server, with the lab's CA once TLS is on."""
         options = ""
-        if conf.get(self._effective, "net.tls.mode", "disabled") in ("requireTLS", "preferTLS"):
-            ca = conf.get(self._effective, "net.tls.CAFile") or (self._pki and self._pki.ca)
+        if conf.get(self._running, "net.tls.mode", "disabled") in ("requireTLS", "preferTLS"):
+            ca = conf.get(self._running, "net.tls.CAFile") or (self._pki and self._pki.ca)
             options = f"&tls=true&tlsCAFile={ca}" if ca else "&tls=true"
         return Inside(self._server.port, _uri(self._server.port, options))
 
@@ -132,7 +131,7 @@ class MongoLab(Lab):
     @property
     def effective(self) -> dict:
         """What the running mongod understood of its configuration, as nested dictionaries."""
-        return self._effective
+        return self._running
 
     @property
     def added(self) -> str:
@@ -171,33 +170,20 @@ class MongoLab(Lab):
         try:
             effective = self._server.effective(settings)
         except EngineFailed as error:
-            raise _refused(str(error), text, places) from None
+            raise self._refused(str(error), text, places) from None
         _check_port(effective, text, places)
         _reachable_from_outside(effective, text, places)
         if restart:
             try:
                 self._restart_with(effective)
             except EngineFailed as error:
-                raise _refused(str(error), text, places) from None
+                raise self._refused(str(error), text, places) from None
         self._settings = settings
         if unused := _without_effect(places):
             print(f"The lab keeps its own {', '.join(unused)}: what you wrote has no effect here.")
 
-    def _restart_with(self, effective: dict) -> None:
-        try:
-            self._server.stop()
-            self._server.start(effective)
-            self._effective = effective
-        except BaseException:  # an interrupt too must leave a server that runs
-            self._server.stop()
-            self._server.start(self._effective)
-            raise
-        finally:
-            if self._outside is not None:
-                self._turn_relay()
-
     def _reachable(self) -> bool:
-        return _reachable_from_outside(self._effective, "", [])
+        return _reachable_from_outside(self._running, "", [])
 
     def restart(self) -> None:
         """Start the server again with what its configuration file says; its data are kept.
@@ -207,13 +193,6 @@ class MongoLab(Lab):
         """
         self._must_be_open()
         self._restart_with(self._server.effective(self._settings))
-
-
-def _refused(words: str, text: str, places: list[conf.Place]) -> ConfigRefused:
-    line = conf.blame(words, text, places)
-    where = f"{line}: " if line else ""
-    words = words.removeprefix("mongod did not start: ").rstrip(".")
-    return ConfigRefused(f"{where}mongod refuses this: {words}. {conf.UNCHANGED}")
 
 
 def _check_port(effective: dict, text: str, places: list[conf.Place]) -> None:
@@ -230,25 +209,11 @@ def _check_port(effective: dict, text: str, places: list[conf.Place]) -> None:
 def _reachable_from_outside(effective: dict, text: str, places: list[conf.Place]) -> bool:
     """Whether ``net.bindIp`` would let the Internet in.
 
-    mongod can listen on the addresses of its machine and on no others. In a lab these are
-    loopback, and all addresses at once, which the relay plays. The default is localhost (MongoDB
-    manual, "Configuration File Options").
+    The default is localhost (MongoDB manual, "Configuration File Options").
     """
-    reachable = False
-    for entry in conf.get(effective, "net.bindIp", "localhost").split(","):
-        entry = entry.strip()
-        if entry in EVERYWHERE:
-            reachable = True
-        elif not entry.startswith("/"):  # the path of a Unix socket
-            try:
-                loopback.addresses(entry)
-            except NotLoopback:
-                raise ConfigRefused(
-                    f"{line_of('net.bindIp', text, places)}`{entry}` is not an address of this "
-                    "lab's machine, so mongod could not listen on it. Write 127.0.0.1 for this "
-                    f"machine alone, or 0.0.0.0 for every address. {conf.UNCHANGED}"
-                ) from None
-    return reachable
+    entries = [entry.strip() for entry in conf.get(effective, "net.bindIp", "localhost").split(",")]
+    hosts = [entry for entry in entries if not entry.startswith("/")]  # the path of a Unix socket
+    return reaches_out(hosts, "mongod", "net.bindIp", text, places)
 
 
 def _without_effect(places: list[conf.Place]) -> list[str]:

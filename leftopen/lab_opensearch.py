@@ -25,12 +25,12 @@ from leftopen.engines.opensearch import (
     speaks_tls,
 )
 from leftopen.engines.pki import Pki
-from leftopen.errors import ConfigRefused, EngineFailed, NotLoopback
-from leftopen.lab import EVERYWHERE, Lab, line_of
+from leftopen.errors import ConfigRefused, EngineFailed
+from leftopen.lab import Lab, reaches_out
 from leftopen.outside import Outside
 
-# Names for every address, or for those that other machines see (OpenSearch, "Network settings").
-_EVERYWHERE = (*EVERYWHERE, "_site_", "_global_")
+# Names for the addresses that other machines see (OpenSearch, "Network settings").
+_EVERYWHERE = ("_site_", "_global_")
 _LOCAL = "_local_"
 _HOSTS = ("http.bind_host", "http.host", "network.bind_host", "network.host")
 _DEEP = ("config.yml", "audit.yml", "allowlist.yml")  # settings; the other files hold entries
@@ -113,7 +113,7 @@ class SearchLab(Lab):
 
     def _load(self, load: Callable[[OpenSearch], None]) -> None:
         try:
-            with _quiet(), self._operator() as client:
+            with quiet(), self._operator() as client:
                 load(client)
         except (OpenSearchException, OSError) as error:
             why = self._server.last_words(0) or str(error)
@@ -123,7 +123,7 @@ class SearchLab(Lab):
 
     def _empty(self) -> None:
         """Bring a node that runs back to its beginning: no indices, the security files as given."""
-        with _quiet(), self._operator() as client:
+        with quiet(), self._operator() as client:
             if secured(self._running):
                 self._restore_security(client)
             client.cluster.put_settings(body={"persistent": {"*": None}, "transient": {"*": None}})
@@ -230,7 +230,7 @@ class SearchLab(Lab):
             try:
                 self._restart_with(settings)
             except EngineFailed as error:
-                raise _refused(str(error), text, places) from None
+                raise self._refused(str(error), text, places) from None
         self._settings = settings
         if unused := [n for n in new if n in lab_settings(Path(), 0, 0) and n != "network.host"]:
             print(f"The lab keeps its own {', '.join(unused)}: what you wrote has no effect here.")
@@ -259,19 +259,6 @@ class SearchLab(Lab):
                     f"securityadmin does not take this {name}: {error}. {conf.UNCHANGED}"
                 ) from None
             raise
-
-    def _restart_with(self, settings: dict) -> None:
-        try:
-            self._server.stop()
-            self._server.start(settings)
-            self._running = settings
-        except BaseException:  # an interrupt too must leave a node that runs
-            self._server.stop()
-            self._server.start(self._running)
-            raise
-        finally:
-            if self._outside is not None:
-                self._turn_relay()
 
     def _turn_relay(self) -> None:
         self._outside.scheme = "https" if speaks_tls(self._running) else "http"
@@ -327,8 +314,8 @@ def _take_parked(settings: dict) -> tuple[SearchServer, bool] | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the driver from logging each refused request: what matters is raised."""
+def quiet() -> Iterator[None]:
+    """Keep the driver from logging each refused request; also a decorator, as ``@quiet()``."""
     log = logging.getLogger("opensearch")
     before = log.level
     log.setLevel(logging.CRITICAL)
@@ -345,38 +332,14 @@ def _unknown_file(name: str) -> str:
     )
 
 
-def _refused(words: str, text: str, places: list[conf.Place]) -> ConfigRefused:
-    line = conf.blame(words, text, places)
-    where = f"{line}: " if line else ""
-    words = words.removeprefix("OpenSearch did not start: ").rstrip(".")
-    return ConfigRefused(f"{where}OpenSearch refuses this: {words}. {conf.UNCHANGED}")
-
-
 def _reachable_from_outside(settings: dict, text: str, places: list[conf.Place]) -> bool:
     """Whether clients could reach the node from the Internet.
 
     The address for clients is ``http.bind_host``, else ``http.host``, else those of ``network``;
-    the default is loopback (OpenSearch documentation, "Network settings"). A node can listen on
-    the addresses of its machine alone. In a lab these are loopback, and all addresses at once,
-    which the relay plays.
-
-    Raises:
-        ConfigRefused: an address is not this machine's.
+    the default is loopback (OpenSearch documentation, "Network settings").
     """
     name = next((name for name in _HOSTS if name in settings), "network.host")
     said = settings.get(name, _LOCAL)
-    reachable = False
-    for entry in said if isinstance(said, list) else str(said).split(","):
-        entry = entry.strip()
-        if entry in _EVERYWHERE:
-            reachable = True
-        elif entry != _LOCAL:
-            try:
-                loopback.addresses(entry)
-            except NotLoopback:
-                raise ConfigRefused(
-                    f"{line_of(name, text, places)}`{entry}` is not an address of this lab's "
-                    "machine, so OpenSearch could not listen on it. Write 127.0.0.1 for this "
-                    f"machine alone, or 0.0.0.0 for every address. {conf.UNCHANGED}"
-                ) from None
-    return reachable
+    entries = [entry.strip() for entry in (said if isinstance(said, list) else said.split(","))]
+    hosts = [entry for entry in entries if entry != _LOCAL]
+    return reaches_out(hosts, "OpenSearch", name, text, places, _EVERYWHERE)

@@ -1,8 +1,6 @@
 """Who may what on a search cluster: tried as each persona, beside what each should be able to."""
 
-import contextlib
-import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +8,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
 from leftopen.errors import ConfigRefused
+from leftopen.lab_opensearch import quiet
 
 REFUSED = (401, 403)
 """No login, and no permission."""
@@ -36,7 +35,7 @@ def ask(question: Callable[[], Any]) -> Any:
         status of HTTP (N/A when there was no answer) and the name is the driver's; or, of a
         configuration that the lab does not take, the whole sentence.
     """
-    with _quiet():
+    with quiet():
         try:
             return question()
         except TransportError as error:
@@ -56,7 +55,7 @@ def may(probe: Probe, client: OpenSearch) -> bool:
         TransportError: neither allowed nor refused, as when the server is down. That must not be
             taken for a refusal.
     """
-    with _quiet():
+    with quiet():
         try:
             return probe(client) is not False
         except TransportError as error:
@@ -99,15 +98,3 @@ def proof(
         },
         index=list(probes),
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the driver from logging each refusal: it is told by its error already."""
-    log = logging.getLogger("opensearch")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

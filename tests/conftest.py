@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
+import nbval.kernel
 import prose_rules
 import pytest
 import socket_watch
@@ -108,6 +109,17 @@ def needs(*engines: str) -> None:
             pytest.skip(why)
 
 
+def _start_kernel(start: Callable, *args: object, **options: object) -> tuple:
+    """Start a notebook's kernel, and once more where it dies before its first word.
+
+    Its five TCP ports are chosen before it is started; another program may take one in between.
+    """
+    try:
+        return start(*args, **options)
+    except RuntimeError:
+        return start(*args, **options)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check LEFTOPEN_REQUIRE, keep the learner's own record out of it, start the socket watch."""
     required()
@@ -115,6 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(private.cleanup)
     os.environ[progress.VARIABLE] = str(Path(private.name) / "progress.sqlite3")
     os.environ[learner.VARIABLE] = learner.DEFAULT
+    nbval.kernel.start_new_kernel = functools.partial(_start_kernel, nbval.kernel.start_new_kernel)
     socket_watch.pytest_configure(config)
 
 

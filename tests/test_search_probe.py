@@ -13,8 +13,8 @@ from leftopen.checks.search_probe import (
     Who,
     certificate_problem,
     operator,
-    quiet,
 )
+from leftopen.lab_opensearch import quiet
 
 pytestmark = pytest.mark.needs("opensearch")
 

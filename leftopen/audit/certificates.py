@@ -7,11 +7,14 @@ for one label, the first.
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Iterator
+from pathlib import Path
 
 from cryptography import x509
 
 from leftopen.audit import wire
 from leftopen.audit.look import CouldNotLook, Target
+from leftopen.audit.report import Finding, Severity
 
 _SOON_DAYS, _SOON_SHARE = 30, 0.2
 
@@ -94,3 +97,69 @@ def is_for(name: str, host: str) -> bool:
     if name.startswith("*."):
         return "." in host and host.split(".", 1)[1] == name[2:]
     return name == host
+
+
+def untrusted(target: Target, ca: str | None, fix: str, retest: str) -> Iterator[Finding]:
+    """The finding that a certificate does not lead to these authorities, where it does not.
+
+    Args:
+        target: the server.
+        ca: a file of authorities; without one, the public ones.
+        fix: what to do about it, in the engine's own words.
+        retest: how to see that it is done.
+
+    Raises:
+        CouldNotLook: as for :func:`chain_fault`, or no authority was named that could be meant.
+    """
+    why = chain_fault(target, ca)
+    if not why or "expired" in why:
+        return
+    if ca is None and "self-signed" not in why and "self signed" not in why:
+        raise CouldNotLook(f"no public authority made this certificate ({why}); name your own: ca")
+    yield Finding(
+        "certificate-untrusted",
+        Severity.FIX,
+        "The server's certificate does not lead to the authority that clients trust.",
+        f"handshake that trusts {Path(ca).name if ca else 'the public authorities'} → {why}",
+        "A client that checks cannot connect, so its check will be turned off, and then "
+        "anyone can stand between.",
+        "CWE-295",
+        fix,
+        retest,
+    )
+
+
+def wrong_name(
+    certificate: x509.Certificate, dialled: list[str], fix: str, retest: str
+) -> Iterator[Finding]:
+    """The finding that a certificate is for none of the hosts that clients dial, where it is so."""
+    found = names(certificate)
+    if not any(is_for(name, host) for name in found for host in dialled):
+        yield Finding(
+            "certificate-wrong-name",
+            Severity.FIX,
+            "The certificate is made out to another host.",
+            f"subjectAltName → {', '.join(found) or 'none'}; clients dial {', '.join(dialled)}",
+            "A client that checks the name cannot connect, so its check will be turned off.",
+            "CWE-297",
+            fix,
+            retest,
+        )
+
+
+def running_out(
+    certificate: x509.Certificate, why: str, fix: str, retest: str
+) -> Iterator[Finding]:
+    """The finding that a certificate has expired, or will soon, where it has or will."""
+    expired, soon = ending(certificate)
+    if expired or soon:
+        yield Finding(
+            "certificate-expiry",
+            Severity.FIX if expired else Severity.WARN,
+            "The certificate has expired." if expired else "The certificate expires soon.",
+            f"notAfter → {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+            why,
+            "CWE-298",
+            fix,
+            retest,
+        )

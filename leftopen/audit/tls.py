@@ -104,67 +104,41 @@ def _authorities(look: Look) -> str | None:
 def certificate_untrusted(look: Look) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
     _must_speak_tls(look)
-    ca = _authorities(look)
-    why = certificates.chain_fault(look.target, ca)
-    if why and "expired" not in why:
-        if ca is None and "self-signed" not in why and "self signed" not in why:
-            raise CouldNotLook(
-                f"no public authority made this certificate ({why}); name your own: ca"
-            )
-        yield Finding(
-            "certificate-untrusted",
-            Severity.FIX,
-            "The server's certificate does not lead to the authority that clients trust.",
-            f"handshake that trusts {Path(ca).name if ca else 'the public authorities'} → {why}",
-            "A client that checks cannot connect, so its check will be turned off, and then "
-            "anyone can stand between.",
-            "CWE-295",
-            "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem  # signed by your authority",
-            _s_client(look),
-        )
+    return certificates.untrusted(
+        look.target,
+        _authorities(look),
+        "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem  # signed by your authority",
+        _s_client(look),
+    )
 
 
 @check("certificate-wrong-name")
 def certificate_wrong_name(look: Look) -> Iterator[Finding]:
     """Is the certificate made out to the name that clients dial?"""
-    names = certificates.names(_certificate(look))
     dialled = [look.target.host]
     if look.lab is not None:
         dialled = ["127.0.0.1", "localhost"]
     if look.target.client_uri:
         dialled = list(parse(look.target.client_uri).hosts)
-    if not any(certificates.is_for(name, host) for name in names for host in dialled):
-        yield Finding(
-            "certificate-wrong-name",
-            Severity.FIX,
-            "The certificate is made out to another host.",
-            f"subjectAltName → {', '.join(names) or 'none'}; clients dial {', '.join(dialled)}",
-            "A client that checks the name cannot connect, so its check will be turned off.",
-            "CWE-297",
-            f"# a certificate with subjectAltName {dialled[0]}, then:\n"
-            "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem",
-            f"{_s_client(look)} -verify_hostname {dialled[0]}",
-        )
+    return certificates.wrong_name(
+        _certificate(look),
+        dialled,
+        f"# a certificate with subjectAltName {dialled[0]}, then:\n"
+        "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem",
+        f"{_s_client(look)} -verify_hostname {dialled[0]}",
+    )
 
 
 @check("certificate-expiry")
 def certificate_expiry(look: Look) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon?"""
-    certificate = _certificate(look)
-    expired, soon = certificates.ending(certificate)
-    if expired or soon:
-        yield Finding(
-            "certificate-expiry",
-            Severity.FIX if expired else Severity.WARN,
-            "The certificate has expired." if expired else "The certificate expires soon.",
-            f"notAfter → {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-            "mongod does not start with an expired certificate, and clients that check do not "
-            "connect.",
-            "CWE-298",
-            "# a new certificate in the same file, then, without a restart:\n"
-            'client.admin.command("rotateCertificates")',
-            f"{_s_client(look)} | openssl x509 -noout -enddate",
-        )
+    return certificates.running_out(
+        _certificate(look),
+        "mongod does not start with an expired certificate, and clients that check do not connect.",
+        "# a new certificate in the same file, then, without a restart:\n"
+        'client.admin.command("rotateCertificates")',
+        f"{_s_client(look)} | openssl x509 -noout -enddate",
+    )
 
 
 def _certificate(look: Look) -> x509.Certificate:

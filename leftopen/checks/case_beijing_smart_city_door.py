@@ -5,9 +5,9 @@ import functools
 from leftopen import loopback
 from leftopen.checks.case_beijing_smart_city_server import DAYS, PEOPLE, Server
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
-from leftopen.checks.search_probe import IN_AN_INDEX, Who, operator, quiet
+from leftopen.checks.search_probe import IN_AN_INDEX, Who, operator
 from leftopen.lab import Lab
-from leftopen.lab_opensearch import SearchLab
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 from leftopen.synth.smart_city import sample
 

@@ -19,9 +19,8 @@ from leftopen.cases.smart_city import make_index
 from leftopen.checks.case_beijing_smart_city_server import Server
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
-from leftopen.checks.search_probe import quiet
 from leftopen.lab import Lab
-from leftopen.lab_opensearch import SearchLab
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 from leftopen.outside import Tape
 

@@ -13,9 +13,8 @@ from opensearchpy.exceptions import TransportError
 
 from leftopen.cases import smart_city
 from leftopen.checks.probe import BadAnswer
-from leftopen.checks.search_probe import quiet
 from leftopen.lab import Lab
-from leftopen.lab_opensearch import SearchLab
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 from leftopen.synth.smart_city import kind_of, sample
 

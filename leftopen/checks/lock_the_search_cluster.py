@@ -13,11 +13,10 @@ from leftopen.checks.search_probe import (
     Who,
     certificate_problem,
     plain_status,
-    quiet,
     words,
 )
 from leftopen.lab import Lab
-from leftopen.lab_opensearch import SearchLab
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 
 _NAME = "09"

@@ -4,8 +4,8 @@ from opensearchpy import OpenSearch
 
 from leftopen.checks import search_lab
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
-from leftopen.checks.search_probe import Who, operator, quiet, words
-from leftopen.lab_opensearch import SearchLab
+from leftopen.checks.search_probe import Who, operator, words
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 from leftopen.synth.smart_city import MAPPINGS, sample
 

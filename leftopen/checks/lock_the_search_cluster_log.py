@@ -10,8 +10,8 @@ from opensearchpy.exceptions import NotFoundError
 
 from leftopen.checks import search_lab
 from leftopen.checks.question import RIGHT, Attempt, Task
-from leftopen.checks.search_probe import CLUSTER_WIDE, Who, operator, quiet, words
-from leftopen.lab_opensearch import SearchLab
+from leftopen.checks.search_probe import CLUSTER_WIDE, Who, operator, words
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 
 _KINDS = ("faces", "devices", "alarms")

@@ -15,10 +15,9 @@ from leftopen.checks.search_probe import (
     READING,
     Who,
     operator,
-    quiet,
     words,
 )
-from leftopen.lab_opensearch import SearchLab
+from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 from leftopen.synth.smart_city import MAPPINGS
 

@@ -6,11 +6,9 @@ sequence number cannot be right (status 409), a change or a removal of a documen
 (404), a new index without shards (400). Refused are 401 and 403. Measured on 2.19.4.
 """
 
-import contextlib
 import http.client
-import logging
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
@@ -45,18 +43,6 @@ _WHY = {  # X509_V_ERR_ of OpenSSL, whose own words differ between versions
     64: "it is for another address",
 }
 _USERS = "/_plugins/_security/api/internalusers"
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the driver from logging each refused request; also a decorator, as ``@quiet()``."""
-    log = logging.getLogger("opensearch")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def operator(lab: SearchLab, *indices: str) -> OpenSearch:

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -22,7 +21,7 @@ import yaml
 from leftopen import loopback
 from leftopen.engines import kept
 from leftopen.engines.config import delete, dump, merge
-from leftopen.engines.process import ServerProcess
+from leftopen.engines.process import ServerProcess, disk
 from leftopen.errors import EngineFailed, EngineMissing
 
 VARIABLE = "LEFTOPEN_MONGOD"
@@ -184,7 +183,7 @@ def effective(mongod: Path, settings: dict, folder: Path) -> dict:
     if known in _understood:
         return copy.deepcopy(_understood[known])
     candidate = folder / "candidate.conf"
-    with _disk():
+    with disk():
         candidate.write_text(text)
     told = subprocess.run(
         [mongod, "--config", candidate, "--outputConfig"],
@@ -239,18 +238,6 @@ def _reason(entry: dict) -> str:
     return ": ".join(part for part in (head, named, text) if part)
 
 
-@contextlib.contextmanager
-def _disk() -> Iterator[None]:
-    """Turn an error of the file system into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise EngineFailed(
-            f"The lab could not write to its folder: {error}. Free some disk space, or set TMPDIR "
-            "to another folder, then run this cell again."
-        ) from error
-
-
 def recall(settings: dict) -> kept.Files | None:
     """What :meth:`MongoServer.keep` kept of a server that began alike, if anything.
 
@@ -280,7 +267,7 @@ class MongoServer:
         self.process = ServerProcess()
         try:
             self.folder = self.process.folder
-            with _disk():
+            with disk():
                 (self.folder / "data").mkdir(mode=0o700)
                 kept.put_back(files or {}, self.folder)
             self.port = loopback.free_port()
@@ -318,7 +305,7 @@ class MongoServer:
         for path in NEVER:
             delete(whole, path)
         config, output = self.folder / "mongod.conf", self.folder / "output.log"
-        with _disk():
+        with disk():
             config.write_text(dump(whole))
             output.write_text("")
         logged = self.log.stat().st_size if self.log.exists() else 0
@@ -343,7 +330,7 @@ class MongoServer:
 
     def keep(self, settings: dict) -> None:
         """Keep what this stopped server leaves, for one that begins alike; see :func:`recall`."""
-        with _disk():
+        with disk():
             kept.keep(self.folder, _LEFT, str(self.mongod), dump(settings))
 
     def last_words(self, seconds: float = 5.0) -> str:

@@ -10,14 +10,13 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from leftopen import loopback
 from leftopen.engines import account, java, opensearch_home
 from leftopen.engines.config import dump
 from leftopen.engines.pki import Pki, make_pki
-from leftopen.engines.process import ServerProcess
+from leftopen.engines.process import ServerProcess, disk
 from leftopen.engines.waiting import Waiting
 from leftopen.errors import ConfigRefused, EngineFailed
 
@@ -138,7 +137,7 @@ class SearchServer:
         self.process = ServerProcess()
         try:
             self.folder = self.process.folder
-            with _disk():
+            with disk():
                 for name in ("data", "logs", "tmp"):
                     (self.folder / name).mkdir(mode=0o700)
                 shutil.copytree(self.home / "config", self.conf)
@@ -186,7 +185,7 @@ class SearchServer:
         if settings.get("plugins.security.ssl_only") == "true":  # there is no such setting then
             whole.pop("plugins.security.allow_default_init_securityindex")
         whole = {"cluster.name": "leftopen", "node.name": "node-1"} | whole
-        with _disk():
+        with disk():
             (self.conf / "opensearch.yml").write_text(dump(whole))
             self.log.touch()
             if self._account:
@@ -361,15 +360,3 @@ def _check_memory() -> None:
             f"OpenSearch takes some {_LEAST_MEMORY_MB} MB of memory, and {free} MB are free. Close "
             "other notebooks and programs, then run this cell again."
         )
-
-
-@contextlib.contextmanager
-def _disk() -> Iterator[None]:
-    """Turn an error of the file system into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise EngineFailed(
-            f"The lab could not write to its folder: {error}. Free some disk space, or set TMPDIR "
-            "to another folder, then run this cell again."
-        ) from error

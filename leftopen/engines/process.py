@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from leftopen import loopback
@@ -219,3 +219,15 @@ def sweep() -> list[Path]:
     for folder in found:
         shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+@contextlib.contextmanager
+def disk() -> Iterator[None]:
+    """Turn an error of the file system into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineFailed(
+            f"The lab could not write to its folder: {error}. Free some disk space, or set TMPDIR "
+            "to another folder, then run this cell again."
+        ) from error

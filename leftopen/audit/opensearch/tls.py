@@ -165,24 +165,12 @@ def old_tls(look: SearchLook) -> Iterator[Finding]:
 def certificate_untrusted(look: SearchLook) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
     _must_speak_tls(look)
-    ca = _authorities(look)
-    why = certificates.chain_fault(look.target, ca)
-    if why and "expired" not in why:
-        if ca is None and "self-signed" not in why and "self signed" not in why:
-            raise CouldNotLook(
-                f"no public authority made this certificate ({why}); name your own: ca"
-            )
-        yield Finding(
-            "certificate-untrusted",
-            Severity.FIX,
-            "The server's certificate does not lead to the authority that clients trust.",
-            f"handshake that trusts {Path(ca).name if ca else 'the public authorities'} → {why}",
-            "A client that checks cannot connect, so its check will be turned off, and then "
-            "anyone can stand between.",
-            "CWE-295",
-            _CERTIFICATE.format("signed by your authority"),
-            _s_client(look),
-        )
+    return certificates.untrusted(
+        look.target,
+        _authorities(look),
+        _CERTIFICATE.format("signed by your authority"),
+        _s_client(look),
+    )
 
 
 def _authorities(look: SearchLook) -> str | None:
@@ -197,41 +185,28 @@ def _authorities(look: SearchLook) -> str | None:
 @check("certificate-wrong-name")
 def certificate_wrong_name(look: SearchLook) -> Iterator[Finding]:
     """Is the certificate made out to the name that clients dial?"""
-    names = certificates.names(_certificate(look))
     dialled = ["127.0.0.1", "localhost"] if look.lab else [look.target.host]
     if look.target.client_uri:
         dialled = [parse(look.target).host]
-    if not any(certificates.is_for(name, host) for name in names for host in dialled):
-        yield Finding(
-            "certificate-wrong-name",
-            Severity.FIX,
-            "The certificate is made out to another host.",
-            f"subjectAltName → {', '.join(names) or 'none'}; clients dial {', '.join(dialled)}",
-            "A client that checks the name cannot connect, so its check will be turned off.",
-            "CWE-297",
-            _CERTIFICATE.format(f"with subjectAltName {dialled[0]}"),
-            f"{_s_client(look)} -verify_hostname {dialled[0]}",
-        )
+    return certificates.wrong_name(
+        _certificate(look),
+        dialled,
+        _CERTIFICATE.format(f"with subjectAltName {dialled[0]}"),
+        f"{_s_client(look)} -verify_hostname {dialled[0]}",
+    )
 
 
 @check("certificate-expiry")
 def certificate_expiry(look: SearchLook) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon?"""
-    certificate = _certificate(look)
-    expired, soon = certificates.ending(certificate)
-    if expired or soon:
-        yield Finding(
-            "certificate-expiry",
-            Severity.FIX if expired else Severity.WARN,
-            "The certificate has expired." if expired else "The certificate expires soon.",
-            f"notAfter → {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-            "Clients that check do not connect any more, and people turn the check off to go on.",
-            "CWE-298",
-            "# a new certificate in the same files, then, without a restart, where\n"
-            "# plugins.security.ssl_cert_reload_enabled is true:\n"
-            "PUT _plugins/_security/api/ssl/http/reloadcerts",
-            f"{_s_client(look, '')} | openssl x509 -noout -enddate",
-        )
+    return certificates.running_out(
+        _certificate(look),
+        "Clients that check do not connect any more, and people turn the check off to go on.",
+        "# a new certificate in the same files, then, without a restart, where\n"
+        "# plugins.security.ssl_cert_reload_enabled is true:\n"
+        "PUT _plugins/_security/api/ssl/http/reloadcerts",
+        f"{_s_client(look, '')} | openssl x509 -noout -enddate",
+    )
 
 
 @check("demo-certificate")
