@@ -18,7 +18,7 @@ CONDA_NAMES = {
     "playwright": "playwright-python",
 }
 # conda's own: the language, the installer, and the servers with what they run on.
-CONDA_ALONE = {"python", "pip", "mongodb", "openjdk", "maven"}
+CONDA_ALONE = {"python", "pip", "mongodb", "openjdk", "maven", "postgresql"}
 
 
 def requirements(*extras: str) -> list[Requirement]:
