@@ -10,17 +10,19 @@ Commands are JSON objects, one a line; each gets one JSON object back, with the 
 
     {"n": 1, "do": "folder", "where": "/tmp"}                 -> {"n": 1, "folder": "..."}
     {"n": 2, "do": "start", "argv": [...], "output": "...",
-     "account": [65534, 65534]}                               -> {"n": 2, "pid": 123}
+     "account": [65534, 65534], "environment": {...},
+     "signals": [2, 3]}                                       -> {"n": 2, "pid": 123}
     {"n": 3, "do": "poll"}                                    -> {"n": 3, "code": null}
     {"n": 4, "do": "stop", "grace": 10}                       -> {"n": 4, "code": 0}
     {"n": 5, "do": "quit"}                                    (no reply: the keeper ends)
 
-Two nets are stretched below it. On Linux the server asks for SIGKILL when the keeper dies
-(PR_SET_PDEATHSIG, prctl(2)); the keeper forks from its only thread, because that signal comes
-when the forking *thread* ends. And the folder holds a lock (flock(2)) that dies with the keeper,
-so that a later lab can tell a leftover folder from one in use.
+Two nets are stretched below it. On Linux the server asks for a signal when the keeper dies: SIGKILL
+unless it was told another (PR_SET_PDEATHSIG, prctl(2)). The keeper forks from its only thread,
+because that signal comes when the forking *thread* ends. And the folder holds a lock (flock(2))
+that dies with the keeper, so that a later lab can tell a leftover folder from one in use.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -34,9 +36,10 @@ PREFIX = "leftopen-"
 LOCK = "keeper.lock"
 _POLL_SECONDS = 0.5  # how often the parent's life is looked at, beside the end of stdin
 _PR_SET_PDEATHSIG = 1
+_END_SECONDS = 5  # for a server that ends by a signal of its own, at the very end
 
 
-def _death_signal():
+def _death_signal(number):
     """What the server calls before it is one: made before the fork, when Python can be read.
 
     The server's account may have no access to this Python's own files.
@@ -46,7 +49,7 @@ def _death_signal():
     import ctypes
 
     libc = ctypes.CDLL(None)
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 class Keeper:
@@ -57,6 +60,7 @@ class Keeper:
         self.folder = None
         self.lock = None
         self.server = None
+        self.signals = None
 
     def do_folder(self, order):
         """Make the private folder, and lock it."""
@@ -69,19 +73,25 @@ class Keeper:
         return {"folder": self.folder}
 
     def do_start(self, order):
-        """Start the server; ``account`` names the user and the group that it is to run under."""
-        other = {}
+        """Start the server.
+
+        ``account`` names the user and the group that it is to run under, ``signals`` the one that
+        asks it to end and the one that makes it end at once, where these are not SIGTERM and
+        SIGKILL.
+        """
+        other = {"env": order["environment"]} if order.get("environment") else {}
+        self.signals = order.get("signals") if os.name == "posix" else None
         if order.get("account"):
             user, group = order["account"]
             # The notebook's folder may be closed to that account: it starts in its own.
-            other = {"user": user, "group": group, "extra_groups": [], "cwd": self.folder}
+            other |= {"user": user, "group": group, "extra_groups": [], "cwd": self.folder}
         with open(order["output"], "ab") as output:  # noqa: PTH123
             self.server = subprocess.Popen(
                 order["argv"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_death_signal(),
+                preexec_fn=_death_signal(self.signals[1] if self.signals else 9),
                 **other,
             )
         return {"pid": self.server.pid}
@@ -91,11 +101,14 @@ class Keeper:
         if self.server is None:
             return {"code": None}
         if self.server.poll() is None:
-            self.server.terminate()
+            if self.signals:
+                self.server.send_signal(self.signals[0])
+            else:
+                self.server.terminate()
             try:
                 self.server.wait(order.get("grace", 10))
             except subprocess.TimeoutExpired:
-                self.server.kill()
+                self.end()
         return {"code": self.server.wait()}
 
     def do_quit(self, _):
@@ -138,11 +151,19 @@ class Keeper:
             *complete, waiting = (waiting + chunk).split(b"\n")
             yield from complete
 
+    def end(self):
+        """Make the server end at once."""
+        if self.signals:
+            self.server.send_signal(self.signals[1])
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.server.wait(_END_SECONDS)
+        self.server.kill()
+        self.server.wait()
+
     def close(self):
         """The server is killed, not asked: its data goes with it."""
         if self.server is not None and self.server.poll() is None:
-            self.server.kill()
-            self.server.wait()
+            self.end()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 

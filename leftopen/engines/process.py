@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from leftopen import loopback
@@ -101,7 +101,12 @@ class ServerProcess:
         return line
 
     def start(
-        self, argv: Sequence[str | Path], output: Path, account: Account | None = None
+        self,
+        argv: Sequence[str | Path],
+        output: Path,
+        account: Account | None = None,
+        environment: Mapping[str, str] | None = None,
+        signals: tuple[int, int] | None = None,
     ) -> None:
         """Start the server in its folder; what it prints goes to the file ``output``.
 
@@ -109,12 +114,22 @@ class ServerProcess:
             argv: the program and its arguments.
             output: the file.
             account: under which to run it, in place of the notebook's own.
+            environment: all its environment variables; without, the notebook's own.
+            signals: what asks it to end, and what makes it end at once, where that is not SIGTERM
+                and SIGKILL (POSIX).
 
         Raises:
             EngineFailed: the program cannot be run.
         """
         who = [account.uid, account.gid] if account else None
-        told = self._ask(do="start", argv=[str(a) for a in argv], output=str(output), account=who)
+        told = self._ask(
+            do="start",
+            argv=[str(a) for a in argv],
+            output=str(output),
+            account=who,
+            environment=dict(environment) if environment else None,
+            signals=signals,
+        )
         self.pid = told["pid"]
 
     def stop(self, grace: float = 10.0) -> int | None:
