@@ -4,6 +4,7 @@ Only what lesson 01 needs can fail the examination. Servers of lessons that do n
 named, so that nobody meets them as a surprise.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -216,7 +217,7 @@ def bring_opensearch() -> str:
 
     Where Java or Maven is missing nothing is tried: the row of each says how to get it.
     """
-    from leftopen.engines import java, opensearch_home
+    from leftopen.engines import java, opensearch_home, opensearch_prepare
 
     try:
         java.find()
@@ -228,6 +229,8 @@ def bring_opensearch() -> str:
         opensearch_home.install()
     except LeftOpenError as error:
         return str(error)
+    with contextlib.suppress(LeftOpenError, OSError):  # it saves time, and nothing needs it
+        opensearch_prepare.prepare()
     return ""
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from leftopen import loopback
-from leftopen.engines import account, java, opensearch_home
+from leftopen.engines import account, class_archive, java, opensearch_home
 from leftopen.engines.config import dump
 from leftopen.engines.pki import Pki, make_pki
 from leftopen.engines.process import ServerProcess, disk
@@ -124,12 +124,17 @@ class SearchServer:
 
     It does not start by itself: see :meth:`start`.
 
+    Args:
+        archive: whether Java writes its class archives, which takes it seconds at its end; see
+            :mod:`leftopen.engines.opensearch_prepare`.
+
     Raises:
         EngineMissing: there is no OpenSearch, or no Java on which it runs.
         EngineFailed: there is too little memory, or no folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, archive: bool = False) -> None:
+        self._archive = archive
         self.home = opensearch_home.find()
         self.java = java.find()
         self._account = account.for_servers()
@@ -232,6 +237,7 @@ class SearchServer:
             properties["java.security.manager"] = "allow"
         return [
             self.java.program,
+            *self._class_archive(class_archive.NODE),
             f"-Xms{HEAP_MB}m",
             f"-Xmx{HEAP_MB}m",
             "-XX:+UseSerialGC",
@@ -242,6 +248,11 @@ class SearchServer:
             f"{self.home / 'lib'}{os.sep}*",
             "org.opensearch.bootstrap.OpenSearch",
         ]
+
+    def _class_archive(self, program: str) -> list[str]:
+        if self._archive:
+            return [f"-XX:ArchiveClassesAtExit={self.folder / 'tmp' / program}"]
+        return class_archive.options(self.home, self.java, program)
 
     def _logged(self, since: int) -> str:
         with contextlib.suppress(OSError), self.log.open("rb") as log:
@@ -295,7 +306,8 @@ class SearchServer:
         what = ["-f", self.security_file(name), "-t", TYPES[name]]
         plugin = self.home / "plugins" / _SECURITY
         command = [
-            self.java.program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+            self.java.program, *self._class_archive(class_archive.TOOL),
+            "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
             "-Dorg.apache.logging.log4j.simplelog.StatusLogger.level=OFF",
             "-cp", os.pathsep.join(f"{folder}{os.sep}*" for folder in (plugin, self.home / "lib")),
             "org.opensearch.security.tools.SecurityAdmin", *what, "-icl",
