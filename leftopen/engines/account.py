@@ -29,7 +29,8 @@ class Account:
             EngineFailed: a folder above it is closed to the account.
         """
         for above in folder.resolve().parents:
-            if not above.stat().st_mode & stat.S_IXOTH:
+            found = above.stat()
+            if not found.st_mode & stat.S_IXOTH and found.st_uid != self.uid:
                 raise EngineFailed(
                     f"Root's servers run as {NAME}, and that account cannot reach {folder}: "
                     f"{above} is closed to it. Set TMPDIR to a folder that everybody can enter, as "

@@ -107,6 +107,7 @@ class ServerProcess:
         account: Account | None = None,
         environment: Mapping[str, str] | None = None,
         signals: tuple[int, int] | None = None,
+        inside: Path | None = None,
     ) -> None:
         """Start the server in its folder; what it prints goes to the file ``output``.
 
@@ -117,6 +118,7 @@ class ServerProcess:
             environment: all its environment variables; without, the notebook's own.
             signals: what asks it to end, and what makes it end at once, where that is not SIGTERM
                 and SIGKILL (POSIX).
+            inside: the folder in which it starts; without, the notebook's own.
 
         Raises:
             EngineFailed: the program cannot be run.
@@ -129,6 +131,7 @@ class ServerProcess:
             account=who,
             environment=dict(environment) if environment else None,
             signals=signals,
+            inside=str(inside) if inside else None,
         )
         self.pid = told["pid"]
 
@@ -162,13 +165,33 @@ class ServerProcess:
         Raises:
             EngineFailed: it neither accepted nor ended in time.
         """
+
+        def accepts() -> bool:
+            with contextlib.suppress(OSError):
+                loopback.connect("127.0.0.1", port, timeout=1).close()
+                return is_ours()
+            return False
+
+        return self.wait_until(accepts, seconds)
+
+    def wait_until(self, is_up: Callable[[], bool], seconds: float) -> bool:
+        """Wait until the server is up.
+
+        Args:
+            is_up: whether it is, as far as can be seen without the keeper.
+            seconds: how long to wait at most.
+
+        Returns:
+            ``True`` as soon as it is up, ``False`` if it ended instead.
+
+        Raises:
+            EngineFailed: it neither came up nor ended in time.
+        """
         deadline = time.monotonic() + seconds
         looks = 0
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                loopback.connect("127.0.0.1", port, timeout=1).close()
-                if is_ours():
-                    return self.exit_code() is None
+            if is_up():
+                return self.exit_code() is None
             # The keeper is asked less often: it must wake for it, and take a core from the server.
             if looks % _LOOKS_FOR_ONE_QUESTION == 0 and self.exit_code() is not None:
                 return False
