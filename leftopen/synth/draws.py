@@ -39,6 +39,17 @@ class Stream(IntEnum):
     RADIO = 12
     DAY = 13
     ALARM = 14
+    BIRTH = 15
+    TELEPHONE = 16
+    PLATE = 17
+    HOUSE = 18
+    HOUSEMATE = 19
+    VISITOR = 20
+    GATHERING = 21
+    TRIP = 22
+    NIGHT = 23
+    VISIT = 24
+    STATUS = 25
 
 
 def words(seed: int, stream: Stream, block: int, count: int) -> Words:

@@ -1,4 +1,4 @@
-"""Identity numbers that no real person can hold, and numbers of phones that nobody can own.
+"""Identity numbers that no real person can hold, and numbers that no phone and no car can have.
 
 GB 11643-1999 gives 18 places: 6 for the region (GB/T 2260), 8 for the birth date, 3 for the
 sequence (odd male, even female) and 1 check character (ISO 7064 MOD 11-2). Two things make each
@@ -10,6 +10,11 @@ Of the three numbers of a phone, the IMEI is made wrong in the same way: it begi
 last digit is Luhn's (3GPP TS 23.003, Annex B) moved on. The IMSI begins with 001 01, the country
 and the network for tests (ITU-T E.212). The MAC address says of itself that it was given locally
 (IEEE 802, second bit of the first octet), so it belongs to no maker of devices.
+
+A telephone number is of the North American plan, where 555-0100 to 555-0199 are kept for fiction.
+Its area code has a 9 in the middle, and no such code is given to an area. No range of number plates
+is kept for fiction, so a plate has what no country puts on one: small letters (the Convention on
+Road Traffic of 1968, annex 2, asks for numerals and capital letters) and an underscore.
 """
 
 from datetime import date
@@ -31,6 +36,11 @@ CHECK_SHIFT = 5
 """How far a check character stands from the right one; anything from 1 to 9 is wrong in both."""
 PHONES = 10**10
 """Phones that can be told apart: an IMSI has ten digits after those of the network."""
+TELEPHONES = 8_000
+"""Telephone numbers that can be told apart: 80 area codes with a 9 in the middle, 100 lines each.
+From this index on they come again: there are no more that are kept for fiction."""
+DATED_BODIES = 224_000
+"""People whose birth date is chosen, and who can be told apart."""
 
 _CHARACTERS = np.frombuffer(b"0123456789X", dtype=np.uint8)
 _WEIGHTS = [2 ** (18 - place) % 11 for place in range(1, 18)]
@@ -114,6 +124,24 @@ def unique_bodies(index: Ints, female: Ints, seed: int) -> tuple[Ints, Ints, Int
     return region, day, 2 * pair + 1 + female
 
 
+# People whose birth date is chosen live in districts of their own, 000201 to 000207.
+_DATED_DISTRICT, _SPREAD = 201, 64
+_PLACES = len(DISTRICTS) * SEQUENCES // 2
+
+
+def dated_bodies(index: Ints, day: Ints, female: Ints, seed: int) -> tuple[Ints, Ints, Ints]:
+    """Return (region, day, sequence) for people number `index`, born on about `day`, none alike.
+
+    `index` is below `DATED_BODIES`. A birth date moves back by 1 to 127 days: two people with the
+    same district and sequence number are told apart by the day's remainder of 64.
+    """
+    slot = permute(index, DATED_BODIES, seed, Stream.BIRTH)
+    place, remainder = slot % _PLACES, slot // _PLACES
+    region = _DATED_DISTRICT + place % len(DISTRICTS)
+    moved = (day // _SPREAD - 1) * _SPREAD + remainder
+    return region, moved, 2 * (place // len(DISTRICTS)) + 1 - female
+
+
 # Luhn: each second digit from the right of the body counts twice, and then digit by digit.
 _DOUBLED = np.array([2 * digit // 10 + 2 * digit % 10 for digit in range(10)])
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
@@ -149,4 +177,23 @@ def macs(index: Ints, seed: int) -> text.Bytes:
     made = text.rows(b"hh:hh:hh:hh:hh:hh", len(number))
     for place in range(12):
         made[:, place + place // 2] = _HEX[bits >> (44 - 4 * place) & 15]
+    return made
+
+
+def telephones(index: Ints, seed: int) -> text.Bytes:
+    """Return the telephone number of each of people number `index`, as +1-290-555-0123."""
+    number = permute(index % TELEPHONES, TELEPHONES, seed, Stream.TELEPHONE)
+    area, line = number // 100, number % 100
+    made = text.rows(b"+1-n9n-555-01ll", len(number))
+    for place, digit in ((3, 2 + area // 10), (5, area % 10), (13, line // 10), (14, line % 10)):
+        made[:, place] = ord("0") + digit
+    return made
+
+
+def plates(index: Ints, seed: int) -> text.Bytes:
+    """Return the number plate of each car number `index` (below 10**8), as lo_00000000."""
+    number = permute(index, 10**8, seed, Stream.PLATE)
+    made = text.rows(b"lo_nnnnnnnn", len(number))
+    text.put_digits(made, 3, number // 10**4)
+    text.put_digits(made, 7, number % 10**4)
     return made

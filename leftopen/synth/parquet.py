@@ -22,8 +22,8 @@ COMPRESSION = "snappy"
 
 _STAMP = b"leftopen"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
-_NUMBERS = ("_id", "person", "tracker", "at", "x", "y")
-_UNIQUE = ("name", "idNumber", "homeAddress", "photo")
+_NUMBERS = ("_id", "person", "tracker", "at", "x", "y", "visitor", "passage")
+_UNIQUE = ("name", "idNumber", "homeAddress", "photo", "id_number")
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def people_block(population: Population, block: int) -> pa.Table:
     issued, expires = _card(day, second)
     made = {
         "_id": text.numbers(who.index + 1),
-        "name": text.to_arrow(_names(who.index + 1)),
+        "name": text.to_arrow(names(who.index + 1)),
         "idNumber": text.to_arrow(resident_ids(region, day, sequence)),
         "idIssued": _midnights(issued),
         "idExpires": _midnights(expires),
@@ -149,7 +149,8 @@ def _midnights(day: Ints) -> pa.Array:
     return text.instants((day.astype(np.int64) + _EPOCH_DAY) * _MS_A_DAY)
 
 
-def _names(number: Ints) -> text.Bytes:
+def names(number: Ints) -> text.Bytes:
+    """Return the names of people by their number (1 to `MAX_PEOPLE`), as Person-0000001."""
     made = text.rows(b"Person-0000000", len(number))
     thousands = number // 1000
     text.put_digits(made, 10, number - thousands * 1000)

@@ -1,6 +1,6 @@
 """Fixed-width text made as byte matrices, one row each, and handed to Arrow without a copy."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -58,9 +58,9 @@ def to_arrow(matrix: Bytes) -> pa.StringArray:
     return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(matrix))
 
 
-def table(columns: dict[str, pa.Array]) -> pa.Table:
-    """Return the columns as a table in which nothing may be missing."""
-    fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
+def table(columns: dict[str, pa.Array], nullable: Collection[str] = ()) -> pa.Table:
+    """Return the columns as a table in which nothing may be missing but in those `nullable`."""
+    fields = [pa.field(name, column.type, name in nullable) for name, column in columns.items()]
     return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
 
 
@@ -86,6 +86,22 @@ def numbers(values: Ints) -> pa.Array:
 def instants(milliseconds: Ints) -> pa.Array:
     """Return milliseconds since 1970 as UTC timestamps, the precision that BSON keeps."""
     return _column(pa.timestamp("ms", tz="UTC"), milliseconds)
+
+
+def big_numbers(values: Ints) -> pa.Array:
+    """Return a column of 64-bit whole numbers."""
+    return _column(pa.int64(), values)
+
+
+def days(since_1970: Ints) -> pa.Array:
+    """Return days since 1970 as dates."""
+    return _column(pa.date32(), since_1970.astype(np.int32))
+
+
+def where(present: NDArray, column: pa.Array) -> pa.Array:
+    """Return the column with nothing where `present` is False."""
+    bits = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(column.type, len(column), [bits, *column.buffers()[1:]])
 
 
 def _column(kind: pa.DataType, values: NDArray) -> pa.Array:
