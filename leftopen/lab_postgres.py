@@ -23,6 +23,7 @@ from leftopen.engines.postgres_server import (
     BadLine,
     PostgresServer,
     lab_settings,
+    socket_uri,
 )
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.lab import Lab, reaches_out
@@ -56,16 +57,20 @@ class Inside:
 
     Attributes:
         port: the server's port on 127.0.0.1.
-        uri: the operator's own address, by the socket, which needs no password.
+        folder: where its socket is.
     """
 
     port: int
-    uri: str
-    _uri_of: Callable[[str], str]
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        """The operator's own address, by the socket, which needs no password."""
+        return self.uri_of("postgres")
 
     def uri_of(self, database: str) -> str:
         """The operator's own address of another database."""
-        return self._uri_of(database)
+        return socket_uri(self.folder, self.port, database)
 
     def uri_as(
         self, account: str, password: str, database: str = "postgres", options: str = ""
@@ -124,7 +129,10 @@ class PostgresLab(Lab):
     ) -> None:
         super().__init__(name)
         if taken := postgres.take_out_variables():
-            print(f"Taken out of this notebook's environment: {', '.join(taken)}.")
+            print(
+                f"Taken out of this notebook's environment: {', '.join(taken)}. "
+                "They would change every connection."
+            )
         self._settings = {CONF: conf.tidy(as_found), HBA: conf.tidy(hba)}
         self._as_found = self._running = dict(self._settings)
         self._outside: Internet | None = None
@@ -132,7 +140,7 @@ class PostgresLab(Lab):
         self._server = PostgresServer()
         try:
             self.version = postgres.version(self._server.bin)
-            self._listens = self._check(self._settings[CONF], self._settings[CONF])
+            self._check(self._settings[CONF], self._settings[CONF])
             self._server.start(self._settings)
             self._load(load)
             self._outside = Internet(self._server.port)
@@ -147,9 +155,8 @@ class PostgresLab(Lab):
         try:
             load(self._server.connect)
         except (psycopg.Error, OSError) as error:
-            lost = isinstance(error, psycopg.OperationalError) and not error.sqlstate
-            why = (self._server.last_words() if lost else "") or str(error)
-            if "No space left on device" in why:
+            why = _first_line(error)
+            if "No space left on device" in why + self._server.log.read_text(errors="replace"):
                 why = "no space is left on the disk. Free some, or set TMPDIR to another folder"
             raise EngineFailed(
                 f"The records of {self.name} could not be loaded: {why}. Then run this cell again."
@@ -164,6 +171,7 @@ class PostgresLab(Lab):
         from leftopen.engines.backend import Backend
 
         self._backend = Backend(files, {"DATABASE_URL": self._database_url()})
+        self._backend_port = self._server.port
 
     @property
     def backend(self) -> "Backend | None":
@@ -175,7 +183,7 @@ class PostgresLab(Lab):
     @property
     def inside(self) -> Inside:
         """The operator's side: straight to the server."""
-        return Inside(self._server.port, self._server.uri("postgres"), self._server.uri)
+        return Inside(self._server.port, self._server.folder)
 
     # -- configuration ------------------------------------------------------------------------
 
@@ -241,18 +249,13 @@ class PostgresLab(Lab):
 
     def _configure(self, text: str, replace: bool, restart: bool) -> None:
         whole = text if replace else _merge(self._settings[CONF], text)
-        listens = self._check(whole, text)
+        self._check(whole, text)
         settings = {**self._settings, CONF: whole}
         if restart:
             try:
-                self._listens, before = listens, self._listens
                 self._restart_with(settings)
-            except BaseException as error:
-                self._listens = before
-                self._turn_relay()
-                if isinstance(error, EngineFailed):
-                    raise self._refused(str(error), text, _places(text)) from None
-                raise
+            except EngineFailed as error:
+                raise self._refused(str(error), text, _places(text)) from None
         else:
             self._server.write(whole)
         self._settings = settings
@@ -271,6 +274,11 @@ class PostgresLab(Lab):
             line, words = error.args
             raise ConfigRefused(
                 f"{conf.quote(text, line)}: PostgreSQL refuses this: {words}. {conf.UNCHANGED}"
+            ) from None
+        except psycopg.Error as error:
+            raise EngineFailed(
+                f"PostgreSQL does not let the operator in: {_first_line(error)}. {self._reopen} "
+                "opens a new one."
             ) from None
         self._settings = settings
         self._running = {**self._running, HBA: text}
@@ -305,7 +313,7 @@ class PostgresLab(Lab):
         return ConfigRefused(f"{where}{self.program} refuses this: {words}. {conf.UNCHANGED}")
 
     def _reachable(self) -> bool:
-        return self._listens
+        return self._check(self._running[CONF], "")
 
     def restart(self) -> None:
         """Start the server again with what its configuration files say; its data are kept.
@@ -314,12 +322,12 @@ class PostgresLab(Lab):
             EngineFailed: it does not start, or its folder is gone: then open the case again.
         """
         self._must_be_open()
-        self._listens = self._check(self._settings[CONF], self._settings[CONF])
         self._restart_with(self._settings)
 
     def _turn_relay(self) -> None:
         super()._turn_relay()
-        if self._backend is not None and self._backend.is_running:
+        if self._backend is not None and self._backend_port != self._server.port:
+            self._backend_port = self._server.port
             self._backend.set_environment(DATABASE_URL=self._database_url())
 
     # -- life ---------------------------------------------------------------------------------
@@ -338,6 +346,10 @@ class PostgresLab(Lab):
             rows.append(("lab.backend.uri", self._backend.uri))
             rows.append(("lab.backend.outside.uri", self._backend.outside.uri))
         return [*rows, ("lab.hba", self.hba or "(empty)")]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _places(text: str) -> list[conf.Place]:

@@ -75,6 +75,14 @@ def lab_settings(folder: Path, port: int) -> dict[str, str]:
     }
 
 
+def socket_uri(folder: Path, port: int, database: str) -> str:
+    """The operator's address of a database: through the socket in the server's folder."""
+    return (
+        f"postgresql://postgres@/{quote(database, safe='')}"
+        f"?host={quote(str(folder))}&port={port}&connect_timeout={CONNECT_SECONDS}"
+    )
+
+
 def refusal(printed: str) -> str:
     """The reason that a postgres which did not start gives, from what it printed.
 
@@ -166,9 +174,9 @@ class PostgresServer:
         self.process.start(argv, self.log, self._account, self._environment)
         self.process.wait_until(lambda: False, START_SECONDS)
         if self.process.exit_code() != 0:
-            said = [line for line in self.log.read_text().splitlines() if "error:" in line]
+            said = re.search(r"(?:FATAL|error): +(.*)", self.log.read_text(errors="replace"))
             raise EngineFailed(
-                f"No PostgreSQL cluster could be made: {(said or ['initdb says nothing'])[0]}. "
+                f"initdb could not make a cluster: {said[1] if said else 'it does not say why'}. "
                 "Free some disk space, or set TMPDIR to another folder, then run this cell again."
             )
         self.log.write_text("")
@@ -202,14 +210,16 @@ class PostgresServer:
             EngineFailed: with PostgreSQL's own words, when it refuses the file.
         """
         self._write("candidate.conf", conf)
+        candidate = self.data / "candidate.conf"
+        program = self.bin / "postgres"
         told = subprocess.run(
-            [self.bin / "postgres", "-C", setting, "-D", self.data,
-             "-c", f"config_file={self.data / 'candidate.conf'}"],
+            [program, "-C", setting, "-D", self.data, "-c", f"config_file={candidate}"],
             capture_output=True,
             text=True,
             timeout=_TOOL_SECONDS,
             env=self._environment,
-        )  # fmt: skip
+        )
+        candidate.unlink(missing_ok=True)
         if told.returncode != 0:
             raise EngineFailed(refusal(told.stderr))
         return told.stdout.strip()
@@ -308,20 +318,13 @@ class PostgresServer:
             return int(lines[0]) == self.process.pid and lines[-1].strip() == "ready"
         return False
 
-    def uri(self, database: str) -> str:
-        """The operator's own address of a database: through the socket."""
-        return (
-            f"postgresql://postgres@/{quote(database, safe='')}"
-            f"?host={quote(str(self.folder))}&port={self.port}&connect_timeout={CONNECT_SECONDS}"
-        )
-
     def connect(self, database: str) -> psycopg.Connection:
         """A connection of the operator's, in which each statement holds at once.
 
         Raises:
             psycopg.Error: the server does not take it.
         """
-        return psycopg.connect(self.uri(database), autocommit=True)
+        return psycopg.connect(socket_uri(self.folder, self.port, database), autocommit=True)
 
     def stop(self) -> None:
         """Stop postgres in good order; its data stay for the next start."""

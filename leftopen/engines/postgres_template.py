@@ -42,7 +42,10 @@ def copy(template: Path, data: Path) -> bool:
     """
     if not (template / "PG_VERSION").is_file():
         return False
-    shutil.copytree(template, data, symlinks=True)
+    try:
+        shutil.copytree(template, data, symlinks=True)
+    except shutil.Error as error:  # one entry for each file
+        raise OSError(error.args[0][0][2]) from error
     return True
 
 
