@@ -21,7 +21,6 @@ from leftopen.errors import EngineMissing, LeftOpenError
 if TYPE_CHECKING:
     import pandas as pd
 
-PG_VARIABLE = "PG_BIN"
 LEAST_PYTHON = (3, 11)
 LEAST_DISK = 100 * 2**20
 MUCH_DISK = 2**30
@@ -145,44 +144,14 @@ def mongod(start: bool = True) -> Row:
     return Row("mongod", "found", detail, needed)
 
 
-def find_postgres() -> Path:
-    """Find the folder with PostgreSQL's initdb and postgres.
-
-    Looked for, in this order: the variable PG_BIN, the active environment, PATH, and the folders
-    of Debian and Ubuntu, the newest version first.
-
-    Raises:
-        EngineMissing: there is none; the message carries the command that brings it.
-    """
-    suffix = ".exe" if os.name == "nt" else ""
-
-    def complete(folder: Path) -> bool:
-        return all(os.access(folder / f"{p}{suffix}", os.X_OK) for p in ("initdb", "postgres"))
-
-    if chosen := os.environ.get(PG_VARIABLE):
-        if complete(Path(chosen)):
-            return Path(chosen)
-        raise EngineMissing(
-            f"{PG_VARIABLE} names {chosen}, which holds no initdb and postgres that can be run. "
-            "Correct the variable, or unset it to let the course look for PostgreSQL itself."
-        )
-    folders = [Path(sys.prefix) / ("Library/bin" if os.name == "nt" else "bin")]
-    if on_path := shutil.which("initdb"):
-        folders.append(Path(on_path).parent)
-    packaged = Path("/usr/lib/postgresql").glob("*/bin")
-    folders += sorted(packaged, key=lambda p: _number(p.parent.name), reverse=True)
-    for folder in folders:
-        if complete(folder):
-            return folder
-    step = _system("postgresql", "postgresql")
-    raise EngineMissing(f"PostgreSQL is not installed. Bring it with: {step}")
-
-
 def postgresql() -> Row:
     """PostgreSQL's programs."""
-    needed = "lesson 03, planned"
+    from leftopen.engines import postgres
+
+    needed = "lessons 03, 10, 11"
     try:
-        return Row("PostgreSQL", "found", _place(find_postgres()), needed)
+        folder = postgres.find()
+        return Row("PostgreSQL", "found", f"{postgres.version(folder)}, {_place(folder)}", needed)
     except EngineMissing as error:
         why, step = _split(str(error))
         return Row("PostgreSQL", "missing", why, needed, step)
@@ -304,13 +273,6 @@ def _system(debian: str, conda: str) -> str:
     if shutil.which("apt-get") and not os.environ.get("CONDA_PREFIX"):
         return f"sudo apt-get install {debian}"
     return f"conda install -c conda-forge {conda}"
-
-
-def _number(name: str) -> float:
-    try:
-        return float(name)
-    except ValueError:
-        return 0.0
 
 
 def _size(count: int) -> str:

@@ -164,14 +164,12 @@ class PostgresLab(Lab):
 
     # -- the service in front -----------------------------------------------------------------
 
-    def _database_url(self) -> str:
-        return f"postgresql://postgres@{loopback.HERE}:{self._server.port}"
-
     def _start_backend(self, files: Mapping[str, str]) -> None:
         from leftopen.engines.backend import Backend
 
-        self._backend = Backend(files, {"DATABASE_URL": self._database_url()})
         self._backend_port = self._server.port
+        url = f"postgresql://postgres@{loopback.HERE}:{self._backend_port}"
+        self._backend = Backend(files, {"DATABASE_URL": url})
 
     @property
     def backend(self) -> "Backend | None":
@@ -326,9 +324,13 @@ class PostgresLab(Lab):
 
     def _turn_relay(self) -> None:
         super()._turn_relay()
-        if self._backend is not None and self._backend_port != self._server.port:
-            self._backend_port = self._server.port
-            self._backend.set_environment(DATABASE_URL=self._database_url())
+        port = self._server.port
+        if self._backend is not None and self._backend_port != port:
+            url = self._backend.environment["DATABASE_URL"]
+            self._backend.set_environment(
+                DATABASE_URL=url.replace(f":{self._backend_port}", f":{port}")
+            )
+            self._backend_port = port
 
     # -- life ---------------------------------------------------------------------------------
 
