@@ -19,8 +19,8 @@ import socket_watch
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from leftopen import course, doctor, learner, progress
-from leftopen.engines import java, mongodb, opensearch_home
+from leftopen import course, learner, progress
+from leftopen.engines import java, mongodb, opensearch_home, postgres
 from leftopen.errors import EngineMissing
 
 REQUIRE = "LEFTOPEN_REQUIRE"
@@ -72,7 +72,7 @@ def _chromium() -> None:
 ENGINES: dict[str, Callable[[], object]] = {
     "mongodb": _mongodb,
     "opensearch": _opensearch,
-    "postgres": doctor.find_postgres,
+    "postgres": postgres.find,
     "chromium": _chromium,
 }
 
