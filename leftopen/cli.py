@@ -124,12 +124,28 @@ def _add_data(add) -> None:
     )
     cases = data.add_subparsers(dest="case", metavar="CASE", title="cases", required=True)
     # The defaults are those of the committed samples; a test holds the two together.
-    for name, short, second, (people, rows) in (
-        ("sensenets", "people, and where they were seen on one day", "positions", (2000, 5208)),
-        ("smart_city", "residents, face scans, phones, watchlist, alarms", "days", (400, 89)),
+    for name, short, wanted, seed in (
+        (
+            "sensenets",
+            "people, and where they were seen on one day",
+            {"people": 2000, "positions": 5208},
+            2019,
+        ),
+        (
+            "smart_city",
+            "residents, face scans, phones, watchlist, alarms",
+            {"people": 400, "days": 89},
+            2019,
+        ),
+        (
+            "tongren",
+            "residents, visitors, and the doors that they passed",
+            {"residents": 2000, "days": 3},
+            2020,
+        ),
     ):
         case = cases.add_parser(name, help=short, allow_abbrev=False)
-        for what, default in (("people", people), (second, rows)):
+        for what, default in wanted.items():
             case.add_argument(
                 f"--{what}", type=_count, default=default, help="how many (default: %(default)s)"
             )
@@ -137,7 +153,7 @@ def _add_data(add) -> None:
             "--out", type=Path, default=Path("data"), help="the folder (default: %(default)s)"
         )
         case.add_argument(
-            "--seed", type=_count, default=2019, help="a whole number (default: %(default)s)"
+            "--seed", type=_count, default=seed, help="a whole number (default: %(default)s)"
         )
 
 
@@ -261,6 +277,10 @@ def _data(args: argparse.Namespace) -> int:
         from leftopen.synth import smart_city
 
         paths = smart_city.write(args.out, args.people, args.days, seed=args.seed)
+    elif args.case == "tongren":
+        from leftopen.synth import tongren
+
+        paths = tongren.write(args.out, args.residents, args.days, seed=args.seed)
     else:
         from leftopen.synth import sensenets
 
