@@ -120,6 +120,15 @@ def _start_kernel(start: Callable, *args: object, **options: object) -> tuple:
         return start(*args, **options)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the course's own option."""
+    parser.addoption(
+        "--all-tasks",
+        action="store_true",
+        help="try the reference on every task that 200 learners draw, not on a few of each question",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check LEFTOPEN_REQUIRE, keep the learner's own record out of it, start the socket watch."""
     required()

@@ -29,7 +29,7 @@ from exercise_notebooks import (
     special,
 )
 
-from leftopen import build
+from leftopen import build, exercises
 from leftopen import checks as tried
 from leftopen.checks.verdict import Kind
 from leftopen.lab import Lab
@@ -184,9 +184,17 @@ def test_every_question_of_the_manifest_is_asked_and_the_other_way_round(lesson)
         assert number < 1 or code(cells)
 
 
-@pytest.mark.needs("mongodb")
 @each_lesson
-def test_the_build_gives_the_same_bytes_again(lesson, tmp_path):
+def test_the_exercise_is_what_the_solution_leaves(lesson):
+    """Its outputs are compared by nbval, which runs it in the same suite."""
+    assert build.build(only=lesson.name, check=True) == []
+    text = (ROOT / lesson.exercise).read_text(encoding="utf-8")
+    assert text == exercises.as_text(exercise(lesson))
+
+
+@pytest.mark.needs("mongodb")
+def test_the_build_gives_the_same_bytes_again(tmp_path):
+    lesson = next(lesson for lesson in LESSONS if lesson.name == "07_require_a_login")
     stale = build.build(only=lesson.name, out=tmp_path)
     again = (tmp_path / f"{lesson.name}.ipynb").read_bytes()
     assert again == (ROOT / lesson.exercise).read_bytes()
