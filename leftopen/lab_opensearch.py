@@ -27,7 +27,7 @@ from leftopen.engines.opensearch import (
 from leftopen.engines.pki import Pki
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.lab import Lab, reaches_out
-from leftopen.outside import Outside
+from leftopen.outside_http import Internet
 
 # Names for the addresses that other machines see (OpenSearch, "Network settings").
 _EVERYWHERE = ("_site_", "_global_")
@@ -44,17 +44,6 @@ class Inside:
 
     port: int
     uri: str
-
-
-class Internet(Outside):
-    """The stranger's side: the relay, with its address as a browser and the driver want it."""
-
-    scheme = "http"
-
-    @property
-    def uri(self) -> str:
-        """An address and nothing else, which is all that a stranger has."""
-        return f"{self.scheme}://{loopback.HERE}:{self.port}"
 
 
 class SearchLab(Lab):

@@ -11,7 +11,7 @@ Commands are JSON objects, one a line; each gets one JSON object back, with the 
     {"n": 1, "do": "folder", "where": "/tmp"}                 -> {"n": 1, "folder": "..."}
     {"n": 2, "do": "start", "argv": [...], "output": "...",
      "account": [65534, 65534], "environment": {...},
-     "signals": [2, 3]}                                       -> {"n": 2, "pid": 123}
+     "signals": [2, 3], "inside": "..."}                      -> {"n": 2, "pid": 123}
     {"n": 3, "do": "poll"}                                    -> {"n": 3, "code": null}
     {"n": 4, "do": "stop", "grace": 10}                       -> {"n": 4, "code": 0}
     {"n": 5, "do": "quit"}                                    (no reply: the keeper ends)
@@ -77,9 +77,10 @@ class Keeper:
 
         ``account`` names the user and the group that it is to run under, ``signals`` the one that
         asks it to end and the one that makes it end at once, where these are not SIGTERM and
-        SIGKILL.
+        SIGKILL, ``inside`` the folder in which it starts.
         """
         other = {"env": order["environment"]} if order.get("environment") else {}
+        other |= {"cwd": order["inside"]} if order.get("inside") else {}
         self.signals = order.get("signals") if os.name == "posix" else None
         if order.get("account"):
             user, group = order["account"]
