@@ -27,6 +27,7 @@ FLOORS = {
         "lab",
         "lab_mongodb",
         "lab_opensearch",
+        "lab_postgres",
         "outside",
         "outside_http",
         "synth",
