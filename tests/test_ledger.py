@@ -40,7 +40,36 @@ def arithmetic():
         "BJ40": f"{(free - told).days:,}",
         "BJ41": f"{(on - told).days:,}",
         "SN34": f"{january:.2f}, {january * 1e6 / seen:.2f}",
+        **doors(),
     }
+
+
+def doors():
+    """The same for the door logs of Tongren."""
+    monitored, records = ledger.number("TG4"), ledger.number("TG5")
+    each = records / monitored
+    day = date.fromisoformat(ledger.claims().set_index("id")["date"]["TG8"])
+    least, most = (day - date(2020, 5, 31)).days, (day - date(2020, 5, 1)).days
+    share = {
+        a_day: [100 * records / (monitored * a_day * days) for days in (most, least)]
+        for a_day in (2, 4)
+    }
+    return {
+        "TG30": f"{each:.1f}",
+        "TG31": f"{records / 4:,.0f}, {monitored / 4:,.0f}",
+        "TG32": f"{least} to {most}",
+        "TG33": f"{each / most:.3f} to {each / least:.3f}",
+        "TG34": "{:.0f} to {:.0f}".format(*share[2]),
+        "TG35": "{:.0f} to {:.0f}".format(*share[4]),
+        "TG36": f"{each / 2:.1f}, {each / 4:.1f}",
+    }
+
+
+def test_the_sizes_of_a_full_door_log_are_those_in_the_statements():
+    statements = ledger.claims().set_index("id")["statement"]
+    for claim, a_day in (("TG34", 2), ("TG35", 4)):
+        least, most = (ledger.number("TG4") * a_day * days / 1e6 for days in (77, 107))
+        assert f"{least:.1f} to {most:.1f} million" in statements[claim]
 
 
 def test_the_derived_figures_follow_from_the_others():
