@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from leftopen import doctor
-from leftopen.engines import keeper, mongodb, opensearch_home, process
+from leftopen.engines import keeper, mongodb, opensearch_home, postgres, process
 from leftopen.errors import EngineFailed, EngineMissing
 
 
@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="stands in with shell scri
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """A machine whose PATH is empty, on which no variable helps."""
-    variables = (mongodb.VARIABLE, doctor.PG_VARIABLE, opensearch_home.VARIABLE, "CONDA_PREFIX")
+    variables = (mongodb.VARIABLE, postgres.VARIABLE, opensearch_home.VARIABLE, "CONDA_PREFIX")
     for name in (*variables, "JAVA_HOME", "OPENSEARCH_JAVA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(doctor.sys, "prefix", str(tmp_path / "environment"))
@@ -92,35 +92,16 @@ def test_a_missing_library_is_named(monkeypatch, tmp_path):
 
 
 @posix
-def test_postgresql_is_found_where_it_is(bare, monkeypatch):
-    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
-    with pytest.raises(EngineMissing, match="Bring it with: "):
-        doctor.find_postgres()
-    program(bare / "bin", "initdb")
-    with pytest.raises(EngineMissing):  # initdb alone is no server
-        doctor.find_postgres()
-    program(bare / "bin", "postgres")
-    assert doctor.find_postgres() == bare / "bin"
-    for name in ("initdb", "postgres"):
-        program(bare / "environment" / "bin", name)
-    assert doctor.find_postgres() == bare / "environment" / "bin"
-    for name in ("initdb", "postgres"):
-        program(bare / "chosen", name)
-    monkeypatch.setenv(doctor.PG_VARIABLE, str(bare / "chosen"))
-    assert doctor.find_postgres() == bare / "chosen"
-    monkeypatch.setenv(doctor.PG_VARIABLE, str(bare / "nowhere"))
-    with pytest.raises(EngineMissing, match=r"PG_BIN names .*nowhere"):
-        doctor.find_postgres()
-
-
-@posix
-def test_of_several_versions_the_newest_is_taken(bare, monkeypatch):
-    folders = [bare / version / "bin" for version in ("9.6", "17", "15")]
-    for folder in folders:
-        for name in ("initdb", "postgres"):
-            program(folder, name)
-    monkeypatch.setattr(Path, "glob", lambda *_: iter(folders))
-    assert doctor.find_postgres() == bare / "17" / "bin"
+def test_postgresql_is_found_or_comes_with_the_command(bare, monkeypatch):
+    monkeypatch.setattr(postgres, "_DEBIAN", bare / "debian")
+    row = doctor.postgresql()
+    assert (row.state, row.detail) == ("missing", "PostgreSQL is not installed")
+    assert row.next_step == "conda install -c conda-forge postgresql"
+    assert not row.stops
+    monkeypatch.setattr(postgres, "find", lambda: bare / "chosen")
+    program(bare / "chosen", "postgres", "echo 'postgres (PostgreSQL) 17.2 (Debian)'")
+    row = doctor.postgresql()
+    assert (row.state, row.detail) == ("found", f"17.2, {bare / 'chosen'}")
 
 
 @posix

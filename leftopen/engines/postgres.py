@@ -17,6 +17,7 @@ from leftopen.errors import EngineMissing
 VARIABLE = "PG_BIN"
 LEAST = 15
 _TOOL_SECONDS = 60.0
+_DEBIAN = Path("/usr/lib/postgresql")
 _APT = "sudo apt-get install postgresql && sudo systemctl disable --now postgresql"
 _OWN = re.compile("PG[A-Z]+")  # PostgreSQL manual, "Environment Variables"; PG_BIN is ours
 
@@ -62,7 +63,7 @@ def _candidates() -> list[Path]:
     folders = [Path(sys.prefix) / ("Library/bin" if os.name == "nt" else "bin")]
     if on_path := shutil.which("initdb"):
         folders.append(Path(on_path).parent)
-    packaged = Path("/usr/lib/postgresql").glob("*/bin")
+    packaged = _DEBIAN.glob("*/bin")
     return folders + sorted(packaged, key=lambda p: _number(p.parent.name), reverse=True)
 
 

@@ -330,17 +330,6 @@ class PostgresServer:
         """Stop postgres in good order; its data stay for the next start."""
         self.process.stop()
 
-    def last_words(self, seconds: float = 5.0) -> str:
-        """Why a server that has ended by itself did so; empty if it runs on after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while self.is_running():
-            if time.monotonic() > deadline:
-                return ""
-            time.sleep(0.02)
-        with contextlib.suppress(OSError):
-            return refusal(self.log.read_text(errors="replace"))
-        return "its log cannot be read"
-
     def is_running(self) -> bool:
         """Whether postgres runs."""
         return self.process.is_running()
