@@ -14,6 +14,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from leftopen import loopback
 from leftopen.engines import config as conf
 from leftopen.engines.backend_code import UNCHANGED, Code
@@ -25,6 +28,7 @@ from leftopen.outside_http import Internet
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 _QUIET_SECONDS = 0.2
+_DATABASE = "DATABASE_URL"
 _OPEN_REQUESTS_SECONDS = 1  # what a request has left when the service stops; a stream never ends
 _PORT_TRIES = 5
 
@@ -78,6 +82,7 @@ class Backend:
     Raises:
         EngineMissing: uvicorn is not installed.
         EngineFailed: it does not come up, or there is no folder.
+        NotLoopback: DATABASE_URL leads to another machine.
     """
 
     def __init__(self, files: Mapping[str, str], environment: Mapping[str, str]) -> None:
@@ -86,7 +91,7 @@ class Backend:
                 "uvicorn, which runs the service, is not installed for this Python. Bring it with "
                 "`make setup`, or with `pip install -e .` in the course's folder."
             )
-        self._environment = dict(environment)
+        self._environment = _checked(environment)
         self._outside: Internet | None = None
         self._since = 0  # where in the log the last start begins
         self._process = ServerProcess()
@@ -179,14 +184,10 @@ class Backend:
         Raises:
             ConfigRefused: a value is not text, or the service does not start with it; it runs with
                 the earlier ones.
+            NotLoopback: DATABASE_URL leads to another machine.
             EngineFailed: the service was closed.
         """
-        for name, value in values.items():
-            if not isinstance(value, str) or "\0" in value:
-                raise ConfigRefused(
-                    f"{name} must be text (str), but it is {type(value).__name__}. {UNCHANGED}"
-                )
-        self._change({}, {**self._environment, **values})
+        self._change({}, {**self._environment, **_checked(values)})
 
     def _change(self, files: dict[str, str], environment: dict[str, str]) -> None:
         self._must_be_open()
@@ -339,3 +340,21 @@ class Backend:
 
 class _DidNotStart(Exception):
     """The reason, without a stop at its end."""
+
+
+def _checked(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables, once each is text and the database is on this machine."""
+    for name, value in environment.items():
+        if not isinstance(value, str) or "\0" in value:
+            raise ConfigRefused(
+                f"{name} must be text (str), but it is {type(value).__name__}. {UNCHANGED}"
+            )
+    try:
+        place = conninfo_to_dict(environment.get(_DATABASE, ""))
+    except psycopg.Error as error:
+        why = str(error).strip().rstrip(".")
+        raise ConfigRefused(f"{_DATABASE} cannot be read: {why}. {UNCHANGED}") from None
+    for host in ",".join(str(place.get(key) or "") for key in ("host", "hostaddr")).split(","):
+        if host and not host.startswith("/"):  # those are sockets
+            loopback.addresses(host)
+    return dict(environment)
