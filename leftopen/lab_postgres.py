@@ -22,6 +22,7 @@ from leftopen.engines.postgres_server import (
     HBA,
     BadLine,
     PostgresServer,
+    Refused,
     lab_settings,
     socket_uri,
 )
@@ -252,7 +253,7 @@ class PostgresLab(Lab):
         if restart:
             try:
                 self._restart_with(settings)
-            except EngineFailed as error:
+            except Refused as error:
                 raise self._refused(str(error), text, _places(text)) from None
         else:
             self._server.write(whole)
@@ -295,7 +296,7 @@ class PostgresLab(Lab):
         """
         try:
             told = self._server.ask("listen_addresses", whole)
-        except EngineFailed as error:
+        except Refused as error:
             before = len(whole.splitlines()) - len(text.splitlines())
             raise self._refused(_shift(str(error), before), text, _places(text)) from None
         entries = [entry.strip() for entry in told.split(",") if entry.strip()]

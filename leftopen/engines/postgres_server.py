@@ -187,12 +187,17 @@ class PostgresServer:
             self._account.give(path)
 
     def _write(self, name: str, text: str) -> None:
-        path = self.data / name
-        with disk():
-            path.write_text(text)
-            path.chmod(0o600)
-            if self._account:
-                os.chown(path, self._account.uid, self._account.gid)
+        """Write a file whole, or leave the earlier one."""
+        new = self.data / f"{name}.new"
+        try:
+            with disk():
+                new.write_text(text)
+                new.chmod(0o600)
+                if self._account:
+                    os.chown(new, self._account.uid, self._account.gid)
+                new.replace(self.data / name)
+        finally:
+            new.unlink(missing_ok=True)
 
     # -- configuration ------------------------------------------------------------------------
 
@@ -207,7 +212,8 @@ class PostgresServer:
             conf: the text of the file.
 
         Raises:
-            EngineFailed: with PostgreSQL's own words, when it refuses the file.
+            Refused: with PostgreSQL's own words, when it does not take the file.
+            EngineFailed: the disk is full.
         """
         self._write("candidate.conf", conf)
         candidate = self.data / "candidate.conf"
@@ -221,7 +227,7 @@ class PostgresServer:
         )
         candidate.unlink(missing_ok=True)
         if told.returncode != 0:
-            raise EngineFailed(refusal(told.stderr))
+            raise Refused(refusal(told.stderr))
         return told.stdout.strip()
 
     def write(self, conf: str) -> None:
@@ -276,7 +282,8 @@ class PostgresServer:
             files: the learner's text of postgresql.conf and of pg_hba.conf.
 
         Raises:
-            EngineFailed: it ended instead; the message has its own words.
+            Refused: it ended instead; the message has its own words.
+            EngineFailed: the disk is full, or the machine too busy.
         """
         self._write(CONF, files[CONF])
         self._write(HBA, _below_door(files[HBA]))
@@ -290,7 +297,7 @@ class PostgresServer:
                 time.sleep(0.5)  # processes of a server that was killed are about to end
             else:
                 break
-        raise EngineFailed(f"PostgreSQL did not start: {words}.")
+        raise Refused(f"PostgreSQL did not start: {words}.")
 
     def _try_start(self) -> str | None:
         logged = self.log.stat().st_size
@@ -337,6 +344,10 @@ class PostgresServer:
     def close(self) -> None:
         """End postgres and remove its folder. Safe to call twice."""
         self.process.close()
+
+
+class Refused(EngineFailed):
+    """PostgreSQL itself does not take its configuration, or does not start."""
 
 
 class BadLine(Exception):

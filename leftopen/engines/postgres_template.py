@@ -44,8 +44,8 @@ def copy(template: Path, data: Path) -> bool:
         return False
     try:
         shutil.copytree(template, data, symlinks=True)
-    except shutil.Error as error:  # one entry for each file
-        raise OSError(error.args[0][0][2]) from error
+    except shutil.Error as error:  # it has an entry for each file: from, to, why
+        raise OSError(error.args[0][0][2].partition(": ")[0]) from error
     return True
 
 
