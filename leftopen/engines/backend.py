@@ -3,6 +3,9 @@
 It is started as its own authors would start it, ``python -m uvicorn main:app`` in the folder of its
 code. It runs under the notebook's account, also where that is root's: its code is the learner's,
 and may do no more in a process of its own than in the notebook.
+
+It binds loopback, whatever it is told. ``UVICORN_HOST``, uvicorn's own variable for the address on
+which it listens, decides about the relay instead, as ``listen_addresses`` does for PostgreSQL.
 """
 
 import contextlib
@@ -22,7 +25,7 @@ from leftopen.engines import config as conf
 from leftopen.engines.backend_code import UNCHANGED, Code
 from leftopen.engines.process import ServerProcess, disk
 from leftopen.engines.tracebacks import last_complaint, last_error
-from leftopen.errors import ConfigRefused, EngineFailed, EngineMissing
+from leftopen.errors import ConfigRefused, EngineFailed, EngineMissing, NotLoopback
 from leftopen.outside_http import Internet
 
 START_SECONDS = 60.0
@@ -31,6 +34,9 @@ _QUIET_SECONDS = 0.2
 _DATABASE = "DATABASE_URL"
 _OPEN_REQUESTS_SECONDS = 1  # what a request has left when the service stops; a stream never ends
 _PORT_TRIES = 5
+
+HOST = "UVICORN_HOST"  # uvicorn reads each of its options from such a variable too
+_EVERYWHERE = ("0.0.0.0", "::")
 
 # Of the notebook's environment: what finds Python and its packages, and a place for files. Nothing
 # else, as a variable of PostgreSQL's or a proxy's would change what the service does.
@@ -77,7 +83,8 @@ class Backend:
 
     Args:
         files: its code, as ``{"main.py": text}``; in ``main.py`` stands ``app``.
-        environment: its environment variables, as ``{"DATABASE_URL": ...}``.
+        environment: its environment variables, as ``{"DATABASE_URL": ...}``. Without a
+            ``UVICORN_HOST`` the service is told to listen on every address.
 
     Raises:
         EngineMissing: uvicorn is not installed.
@@ -91,7 +98,7 @@ class Backend:
                 "uvicorn, which runs the service, is not installed for this Python. Bring it with "
                 "`make setup`, or with `pip install -e .` in the course's folder."
             )
-        self._environment = _checked(environment)
+        self._environment = {HOST: _EVERYWHERE[0], **_checked(environment)}
         self._outside: Internet | None = None
         self._since = 0  # where in the log the last start begins
         self._process = ServerProcess()
@@ -115,7 +122,9 @@ class Backend:
 
     @property
     def outside(self) -> Internet:
-        """The stranger's side: a relay that is open as long as the service runs."""
+        """The stranger's side: a relay that is open as long as the service runs, unless
+        ``UVICORN_HOST`` is an address of loopback.
+        """
         return self._outside
 
     # -- its code -----------------------------------------------------------------------------
@@ -191,6 +200,7 @@ class Backend:
 
     def _change(self, files: dict[str, str], environment: dict[str, str]) -> None:
         self._must_be_open()
+        _reaches_out(environment)
         self._code.stage(files)
         try:
             self._process.stop(STOP_SECONDS)
@@ -226,7 +236,10 @@ class Backend:
                 raise _DidNotStart(str(error).rstrip(".")) from None
             if started:
                 self._outside.target_port = self._port
-                self._outside.open()
+                if _reaches_out(environment):
+                    self._outside.open()
+                else:
+                    self._outside.shut()
                 return
             printed = self._printed()
             if "error while attempting to bind on address" not in printed:
@@ -336,6 +349,26 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"Backend at {self.uri}, {'running' if self.is_running else 'not running'}"
+
+
+def _reaches_out(environment: Mapping[str, str]) -> bool:
+    """Whether a service with this environment could be reached from the Internet.
+
+    Raises:
+        ConfigRefused: it names an address that is not this machine's.
+    """
+    host = environment[HOST]
+    if host in _EVERYWHERE:
+        return True
+    try:
+        loopback.addresses(host)
+    except NotLoopback:
+        raise ConfigRefused(
+            f"{HOST}: {host!r} is not an address of this lab's machine, so uvicorn could not "
+            "listen on it. Write 127.0.0.1 for this machine alone, or 0.0.0.0 for every address. "
+            f"{UNCHANGED}"
+        ) from None
+    return False
 
 
 class _DidNotStart(Exception):
