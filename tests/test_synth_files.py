@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftopen.errors import DataError
-from leftopen.synth import sensenets, smart_city
+from leftopen.synth import sensenets, smart_city, tongren
 from leftopen.synth.draws import BLOCK
 from leftopen.synth.movement import positions_block
 from leftopen.synth.people import make_population, people_block
@@ -138,6 +138,7 @@ def test_the_committed_sample_is_what_the_generator_makes():
     [
         ("sensenets", NAMES, 300_000),
         ("smart_city", sorted(f"{kind}.parquet" for kind in smart_city.MAPPINGS), 400_000),
+        ("tongren", sorted(f"{table}.parquet" for table in tongren.TABLES), 250_000),
     ],
 )
 def test_the_committed_samples_are_small_and_hold_no_picture(folder, names, most):

@@ -1,5 +1,6 @@
 """No number may be possible: judged by the standard, in another way than it was made."""
 
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,14 +12,19 @@ from stdnum.cn import ric
 from stdnum.iso7064 import mod_11_2
 
 from leftopen.synth.identifiers import (
+    DATED_BODIES,
     DAYS,
     FIRST_DATE,
     PHONES,
     SEQUENCES,
+    TELEPHONES,
+    dated_bodies,
     imeis,
     imsis,
     macs,
+    plates,
     resident_ids,
+    telephones,
     unique_bodies,
 )
 
@@ -129,6 +135,87 @@ def test_any_seed_gives_impossible_numbers_without_a_repeat(seed, first):
 def test_a_district_has_thirty_six_and_a_half_million_bodies():
     assert (date(2020, 1, 1) - FIRST_DATE).days == DAYS
     assert round(DAYS * SEQUENCES / 1e6, 1) == 36.5
+
+
+# People whose birth date is chosen
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**64 - 1), born=st.integers(200, DAYS - 1))
+def test_a_chosen_birth_date_is_kept_within_months_and_no_two_bodies_meet(seed, born):
+    index = np.arange(DATED_BODIES)
+    # All on one day, the hardest case.
+    region, day, sequence = dated_bodies(index, np.full(DATED_BODIES, born), index % 2, seed)
+    assert set((born - day).tolist()) <= set(range(1, 128))
+    bodies = (region * 10**9 + day * 10**3 + sequence).tolist()
+    assert len(set(bodies)) == DATED_BODIES
+    assert set(np.unique(region).tolist()) == set(range(201, 208))
+    ids = resident_ids(region, day, sequence)[::100]
+    assert not (remainders(ids) == 1).any()
+    assert (remainders(put_right(ids)) == 1).all()
+    assert ((ids[:, 16] % 2 == 0) == (index[::100] % 2 == 1)).all()
+
+
+def test_they_live_in_districts_of_their_own():
+    index = np.arange(5_000)
+    other = unique_bodies(index, index % 2, 1)[0]
+    assert not set(dated_bodies(index, index + 200, index % 2, 1)[0]) & set(other)
+
+
+# Telephones and plates
+
+# North American Numbering Plan: no area code has a 9 in the middle; 555-0100 to 555-0199 are kept
+# for fiction.
+AREA = re.compile(r"\+1-([2-9])([0-8])(\d)-([2-9]\d\d-\d{4})")
+FICTION = re.compile(r"\+1-\d{3}-555-01\d\d")
+# Convention on Road Traffic (1968), annex 2: numerals, and capital letters of whatever alphabet.
+# Between them stand at most spaces, hyphens, dots and colons.
+PLATE = re.compile(r"[^\W\d_]*[\w .:·-]*")
+
+
+def could_be_a_plate(number):
+    """Whether a country could issue it: more than it does, rather than less."""
+    return bool(PLATE.fullmatch(number)) and "_" not in number and number == number.upper()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**64 - 1), first=st.integers(0, 10**7))
+def test_any_seed_gives_telephones_and_plates_that_nobody_has(seed, first):
+    index = np.arange(first, first + 500)
+    for number in as_text(telephones(index, seed)):
+        assert FICTION.fullmatch(number)
+        assert not AREA.fullmatch(number)
+    assert not any(could_be_a_plate(plate) for plate in as_text(plates(index, seed)))
+
+
+def test_the_judges_take_real_forms():
+    # Numbers of the second are for fiction, in an area that could exist; the first is of none.
+    assert AREA.fullmatch("+1-212-664-7665")
+    assert AREA.fullmatch("+1-212-555-0123")
+    assert not AREA.fullmatch("+1-290-555-0123")
+    assert not FICTION.fullmatch("+1-290-555-0223")
+    for plate in (
+        "京A·D1234",
+        "AB-123-CD",
+        "AB12 CDE",
+        "МР 123",
+        "12가 3456",
+        "DL 01 CAA 1111",
+        "12",
+    ):
+        assert could_be_a_plate(plate), plate
+    one = as_text(plates(np.arange(1), 1))[0]
+    # Either lock is enough: small letters, and the underscore.
+    assert not could_be_a_plate(one.upper())
+    assert not could_be_a_plate(one.replace("_", "-"))
+    assert could_be_a_plate(one.upper().replace("_", "-"))
+
+
+def test_telephones_and_plates_do_not_repeat_before_they_must():
+    index = np.arange(TELEPHONES)
+    assert len(set(as_text(telephones(index, 3)))) == TELEPHONES == 8 * 10 * 100
+    assert as_text(telephones(index[:9] + TELEPHONES, 3)) == as_text(telephones(index[:9], 3))
+    assert len(np.unique(plates(np.arange(MILLION), 3).view("S11"))) == MILLION
 
 
 # Phones
