@@ -1,11 +1,15 @@
 """The table of who may what, against clients whose answers are known."""
 
+import socket
+
+import psycopg
 import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import TransportError
 
-from leftopen.errors import ConfigRefused
+from leftopen.cases import tongren
+from leftopen.errors import ConfigRefused, NotLoopback
 from leftopen.impostor import Impostor
 from leftopen.proof import ask, may, proof
 
@@ -100,3 +104,91 @@ def test_the_driver_does_not_tell_a_refusal_a_second_time(caplog):
         with pytest.raises(TransportError):
             client.info()
         assert caplog.records
+
+
+# -- PostgreSQL, whose answers are a real server's ----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def doors():
+    def prepare(connect):
+        with connect("doors_1") as operator:
+            operator.execute("""
+                CREATE ROLE "the door" LOGIN PASSWORD 'a/word: with @ signs';
+                CREATE ROLE shut PASSWORD 'a word';
+                GRANT SELECT (building, storeys), INSERT ON buildings TO "the door";
+                GRANT SELECT, UPDATE ON visitors TO "the door";
+                ALTER TABLE visitors ENABLE ROW LEVEL SECURITY;
+                CREATE POLICY p ON visitors USING (visitor = -1);
+            """)
+
+    lab = tongren.small_lab(seed=3, hba=tongren.HBA_LOCKED, config=tongren.LOCKED, prepare=prepare)
+    yield lab
+    lab.close()
+
+
+def door(lab, password="a/word: with @ signs", name="the door", options="", database="doors_1"):
+    return lab.inside.uri_as(name, password, database, options)
+
+
+STATEMENTS = {
+    "read buildings": "SELECT building, storeys FROM buildings",
+    "read flats": "SELECT flats FROM buildings",
+    "add one that breaks a rule": "INSERT INTO buildings (building) VALUES ('B01')",
+    "remove": "DELETE FROM buildings WHERE false",
+    "read what a policy hides": "SELECT * FROM visitors",
+    "change what a policy hides": "UPDATE visitors SET plate = NULL",
+    "add a role": "CREATE ROLE another",
+    "one that returns False": lambda c: c.execute("SELECT false").fetchone()[0],
+}
+
+
+@pytest.mark.needs("postgres")
+def test_on_postgresql_a_statement_is_tried_and_nothing_of_it_stays(doors):
+    allowed = {"read buildings", "add one that breaks a rule"}
+    policy = {"door": allowed, "open connection": allowed, "operator": set(STATEMENTS)}
+    with psycopg.connect(door(doors)) as connection, psycopg.connect(doors.inside.uri) as before:
+        clients = {
+            "door": door(doors),
+            "open connection": connection,
+            "operator": doors.inside.uri_of("doors_1"),
+        }
+        table = proof(policy, STATEMENTS, clients)
+        roles = before.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'another'")
+        assert roles.fetchone() == (0,)
+    for persona in ("door", "open connection"):
+        assert {n for n, cell in table[persona].items() if cell == "yes"} == allowed
+        assert "TOO MUCH" not in set(table[persona])
+    missing = {name for name, cell in table["operator"].items() if cell == "MISSING"}
+    nothing_to_find = {"remove", "one that returns False"}
+    assert missing == nothing_to_find
+
+
+@pytest.mark.needs("postgres")
+def test_a_login_that_is_refused_is_a_refusal(doors):
+    plain = "sslmode=disable"
+    no_login = [door(doors, "wrong"), door(doors, ""), door(doors, name="nobody")]
+    no_login += [door(doors, "a word", "shut"), door(doors, options=plain), doors.outside.uri]
+    for uri in no_login:
+        assert not may("SELECT 1", uri)
+    said = ask(lambda: psycopg.connect(door(doors, "wrong")))
+    assert said == 'refused: password authentication failed for user "the door"'
+
+
+@pytest.mark.needs("postgres")
+def test_what_is_no_refusal_of_postgresql_stops_the_proof(doors):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+    gone = door(doors).replace(f":{doors.inside.port}/", f":{port}/")
+    unknown_ca = door(doors, options="sslmode=verify-full")  # its own doubt, and not the server's
+    for uri in (gone, unknown_ca):
+        with pytest.raises(psycopg.OperationalError):
+            may("SELECT 1", uri)
+    for wrong in ("SELECT * FROM no_such_table", "SELEC 1"):
+        with pytest.raises(psycopg.ProgrammingError):
+            may(wrong, door(doors))
+    assert ask(lambda: psycopg.connect(gone)) == "failed: Connection refused"
+    with pytest.raises(NotLoopback):
+        may("SELECT 1", "postgresql://a@192.0.2.1/b?connect_timeout=1")
+    with pytest.raises(NotLoopback):
+        may("SELECT 1", "host=localhost hostaddr=192.0.2.1")
