@@ -38,7 +38,7 @@ FIELDS = (
 )
 
 TIERS = {
-    "T0": "a face used for matching, an image of a child, a risk profile: not here, but in the case",
+    "T0": "a face used for matching, an image of a child, a risk profile: named, and left out here",
     "T1": "names one person for certain, or follows them: identity number, flat, place and time",
     "T2": "names a person together with other fields: name, day of birth",
     "T3": "says little alone, and helps to tell people apart: sex",
