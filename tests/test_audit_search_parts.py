@@ -12,9 +12,9 @@ from cryptography import x509
 
 from leftopen import loopback
 from leftopen.audit import holes, run
-from leftopen.audit.look import Target
 from leftopen.audit.opensearch import client, rights, settings, tls
 from leftopen.audit.personal import DEVICES_AND_GROUPS, identifiers, kind_of
+from leftopen.audit.shared import Target
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there
 GROUPS = {"read": {"allowed_actions": ["indices:data/read*"]},

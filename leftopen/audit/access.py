@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import SYSTEM, CouldNotLook, Glimpse, Look, NothingToLookAt, beyond
+from leftopen.audit.look import SYSTEM, Glimpse, Look
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt, beyond
 
 _AUTHORIZATION = "security:\n  authorization: enabled"
 _READ = "find_one()"

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from leftopen.audit.checks import check
 from leftopen.audit.client_uri import parse
-from leftopen.audit.look import Look, NothingToLookAt
+from leftopen.audit.look import Look
 from leftopen.audit.passwords import guess
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.roles import Account, accounts
+from leftopen.audit.shared import NothingToLookAt
 
 _READER = re.compile(
     r"(?:^|[_\W])(read(er|only)?|ro|report(s|er|ing)?|analyst|analytics|analysis|dashboard|"

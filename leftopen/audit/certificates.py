@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography import x509
 
 from leftopen.audit import wire
-from leftopen.audit.look import CouldNotLook, Target
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, Target
 
 _SOON_DAYS, _SOON_SHARE = 30, 0.2
 
@@ -37,7 +37,7 @@ def chain_fault(target: Target, ca: str | None) -> str:
         raise CouldNotLook(f"{ca} cannot be read: {error}") from None
     context.check_hostname = False
     try:
-        wire.handshake(target.host, target.port, context)
+        wire.handshake(target.host, target.port, context, target.greet)
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
     except OSError as error:
@@ -58,7 +58,7 @@ def old_versions(target: Target) -> list[str]:
         except OSError as error:
             raise CouldNotLook(str(error)) from None
         try:
-            wire.handshake(target.host, target.port, context)
+            wire.handshake(target.host, target.port, context, target.greet)
         except OSError:
             continue
         accepted.append(name)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.report import Finding, NotLooked
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 Work = Callable[[Any], Iterator[Finding]]
 """A check: what it looks with is its engine's own, a ``Look`` or a ``SearchLook``."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.look import Look
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 from leftopen.errors import LeftOpenError
 
 _URI = re.compile(

@@ -7,20 +7,22 @@ from dataclasses import dataclass, field
 from pymongo.errors import OperationFailure
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import SYSTEM, CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.look import SYSTEM, Look
 from leftopen.audit.personal import Identifier, identifiers, points_at_people
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 SAMPLE = 20
 """Documents that are read of each collection."""
 _MOST_COLLECTIONS = 60
 # The wording of notes that were reported in the ransom waves of 2017 to 2020; the facts are in
 # the ledger of claims, the patterns are ours.
-_RANSOM = re.compile(
+RANSOM = re.compile(
     r"read_?me|warning|pwned|recover|ransom|restore_your|your_(data|database)|contact_(me|us)|"
     r"please_read|how_to_|hacked|send_bitcoin|[_-]meow$|^meow",
     re.IGNORECASE,
 )
+"""Names that a note of somebody who took the data has."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,10 @@ def ransom_note(look: Look) -> Iterator[Finding]:
     """Has somebody left a demand in the place of the data?"""
     listed = look.run("admin", "listDatabases", nameOnly=True)["databases"]
     names = [d["name"] for d in listed if d["name"] not in SYSTEM]
-    found = [n for n in names if _RANSOM.search(n)]
+    found = [n for n in names if RANSOM.search(n)]
     for database in names:
         listed = look.run(database, "listCollections", nameOnly=True)["cursor"]["firstBatch"]
-        found += [f"{database}.{c['name']}" for c in listed if _RANSOM.search(c["name"])]
+        found += [f"{database}.{c['name']}" for c in listed if RANSOM.search(c["name"])]
     if found:
         yield Finding(
             "ransom-note",

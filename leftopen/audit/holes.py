@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, Look
+from leftopen.audit.look import Look
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook
 
 TABLE = Path(__file__).with_name("known_holes.csv")
 AS_OF = "21 Nov 2026"

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pymongo.errors import PyMongoError
 
-from leftopen.audit.look import NEEDS_LOGIN, CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.look import NEEDS_LOGIN, Look
 from leftopen.audit.roles import Account, accounts
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 COMMON = ("", "admin", "password", "123456", "root", "mongodb", "changeme", "test")
 """The guesses for every account, besides its own name."""

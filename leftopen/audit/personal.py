@@ -7,6 +7,7 @@ two check digits (ISO 13616-1, which takes ISO 7064 MOD 97-10); payment cards th
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -89,6 +90,17 @@ def kind_of(value: object) -> str:
     if isinstance(value, str) and _CARD.fullmatch(text) and _luhn(text):
         return "a payment card"
     return ""
+
+
+def kinds_in(text: str) -> Counter:
+    """What identifies people in a text, as a log, and how often."""
+    found = {kind: len(form.findall(text)) for kind, form in IN_TEXT.items()}
+    return Counter({kind: hits for kind, hits in found.items() if hits})
+
+
+def told(found: Counter) -> str:
+    """What :func:`kinds_in` found, in words."""
+    return ", ".join(f"{kind}, {hits} times" for kind, hits in found.items())
 
 
 def identifiers(

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from leftopen.audit.look import SYSTEM, Look, NothingToLookAt
+from leftopen.audit.look import SYSTEM, Look
+from leftopen.audit.shared import NothingToLookAt
 
 BROAD = {
     "root": "everything",

@@ -11,10 +11,11 @@ from leftopen import loopback
 from leftopen.audit import access, accounts, data, holes, opensearch, tls, traces
 from leftopen.audit import client_uri as app
 from leftopen.audit.checks import run_all
-from leftopen.audit.look import CouldNotLook, Look, Target
+from leftopen.audit.look import Look
 from leftopen.audit.opensearch import client as search_app
 from leftopen.audit.opensearch import settings as search_settings
 from leftopen.audit.report import Report
+from leftopen.audit.shared import CouldNotLook, Target
 from leftopen.errors import LeftOpenError, NotLoopback
 from leftopen.lab import Lab
 

@@ -10,8 +10,9 @@ from cryptography import x509
 from leftopen.audit import certificates, wire
 from leftopen.audit.checks import check
 from leftopen.audit.client_uri import parse
-from leftopen.audit.look import CouldNotLook, Look, NothingToLookAt
+from leftopen.audit.look import Look
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 _REQUIRE = (
     "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /path/to/server.pem\n"

@@ -7,15 +7,15 @@ failed login, 51800 says who a connection belongs to.
 
 import contextlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 
 from leftopen.audit import wire
 from leftopen.audit.checks import check
-from leftopen.audit.look import SYSTEM, Look, NothingToLookAt
-from leftopen.audit.personal import IN_TEXT
+from leftopen.audit.look import SYSTEM, Look
+from leftopen.audit.personal import kinds_in, told
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import NothingToLookAt
 
 _FAILED, _METADATA = 20249, 51800
 _MANY = 10
@@ -31,12 +31,12 @@ def failed_logins(look: Look) -> Iterator[Finding]:
     if not failed:
         return
     total = sum(failed.values())
-    told = ", ".join(f"{name} from {where}: {count}" for (name, where), count in failed.items())
+    who = ", ".join(f"{name} from {where}: {count}" for (name, where), count in failed.items())
     yield Finding(
         "failed-logins",
         Severity.WARN if total >= _MANY else Severity.NOTE,
         f"The log holds {total} failed login{'' if total == 1 else 's'}.",
-        f"log, id {_FAILED} → {told}",
+        f"log, id {_FAILED} → {who}",
         "A few are a person who mistyped. Many, or many names, are somebody who guesses.",
         "CWE-307",
         "# find out who; block the address; see that no password can be guessed",
@@ -76,13 +76,13 @@ def _failures(log: str) -> Counter:
 def personal_data_in_log(look: Look) -> Iterator[Finding]:
     """Do data of people stand in the log?"""
     look.inside  # noqa: B018 - first: does it answer at all
-    found = _kinds(look.log)
+    found = kinds_in(look.log)
     if found:
         yield Finding(
             "personal-data-in-log",
             Severity.WARN,
             "The log holds data of people.",
-            f"log → {_told(found)}",
+            f"log → {told(found)}",
             "mongod copies slow and failing commands into its log with the values in them. Logs "
             "are sent on, kept and read by others than the data.",
             "CWE-532",
@@ -97,20 +97,20 @@ def personal_data_in_profile(look: Look) -> Iterator[Finding]:
     """Do data of people stand in what the profiler collects?"""
     look.inside  # noqa: B018 - first: does it answer at all
     profiles = 0
-    for told in look.run("admin", "listDatabases", nameOnly=True)["databases"]:
-        database = told["name"]
+    for listed in look.run("admin", "listDatabases", nameOnly=True)["databases"]:
+        database = listed["name"]
         if database in SYSTEM:
             continue
         batch = look.run(
             database, "find", "system.profile", sort={"$natural": -1}, limit=_PROFILED
         )["cursor"]["firstBatch"]
         profiles += bool(batch)
-        if found := _kinds("\n".join(str(document) for document in batch)):
+        if found := kinds_in("\n".join(str(document) for document in batch)):
             yield Finding(
                 "personal-data-in-profile",
                 Severity.WARN,
                 f"The profiler of {database} has collected data of people.",
-                f"find in {database}.system.profile → {_told(found)}",
+                f"find in {database}.system.profile → {told(found)}",
                 "It keeps whole commands, with the values in them, for everyone who may read the "
                 "profile.",
                 "CWE-532",
@@ -120,17 +120,3 @@ def personal_data_in_profile(look: Look) -> Iterator[Finding]:
             )
     if not profiles:
         raise NothingToLookAt("no profiler has collected anything")
-
-
-def _kinds(text: str) -> Counter:
-    return Counter(
-        {kind: hits for kind, form in IN_TEXT.items() if (hits := len(_find(form, text)))}
-    )
-
-
-def _find(form: re.Pattern[str], text: str) -> list[str]:
-    return form.findall(text)
-
-
-def _told(found: Counter) -> str:
-    return ", ".join(f"{kind}, {hits} times" for kind, hits in found.items())

@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import bson
@@ -23,6 +23,8 @@ SECONDS = 3.0
 _OP_MSG = 2013
 _HEADER = struct.Struct("<iiii")
 _MAX_BYTES = 48_000_000  # maxMessageSizeBytes, as mongod's own hello states it
+Greeting = Callable[[socket.socket], None]
+"""What a client says in clear before TLS begins, where a protocol has such words."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,16 @@ def old(version: ssl.TLSVersion) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def opened(host: str, port: int, context: ssl.SSLContext | None) -> Iterator[socket.socket]:
+def opened(
+    host: str, port: int, context: ssl.SSLContext | None, greet: Greeting | None = None
+) -> Iterator[socket.socket]:
     """A connection through the loopback guard, inside TLS where a context is given.
+
+    Args:
+        host: a loopback host.
+        port: its port.
+        context: for TLS; ``None`` speaks in clear.
+        greet: asks for TLS, where the protocol has words for that.
 
     Raises:
         NotLoopback: the host is not this machine.
@@ -115,15 +125,19 @@ def opened(host: str, port: int, context: ssl.SSLContext | None) -> Iterator[soc
         if context is None:
             yield plain
             return
+        if greet is not None:
+            greet(plain)
         with context.wrap_socket(plain, server_hostname=host) as tls:
             yield tls
 
 
-def handshake(host: str, port: int, context: ssl.SSLContext) -> Handshake:
+def handshake(
+    host: str, port: int, context: ssl.SSLContext, greet: Greeting | None = None
+) -> Handshake:
     """Shake hands and hang up.
 
     Raises:
         OSError: no connection, or no handshake.
     """
-    with opened(host, port, context) as tls:
+    with opened(host, port, context, greet) as tls:
         return Handshake(tls.version() or "", tls.getpeercert(binary_form=True) or b"")

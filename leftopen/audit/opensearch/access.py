@@ -4,10 +4,10 @@ another site; and of the addresses at which the server listens."""
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, NothingToLookAt, beyond
 from leftopen.audit.opensearch.look import ELSEWHERE, Door, SearchLook, is_system
 from leftopen.audit.opensearch.rights import Model, can_touch_data, model
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt, beyond
 
 OWN_INDEX = "own_index"
 """The plugin's own role for everyone: an index of one's own name."""

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.opensearch.access import OWN_INDEX
 from leftopen.audit.opensearch.client import application
 from leftopen.audit.opensearch.look import API, WHO, SearchLook
 from leftopen.audit.opensearch.rights import Account, Model, Role, model
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 DEMO = (
     "admin",

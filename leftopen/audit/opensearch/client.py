@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, NothingToLookAt, Target
 from leftopen.audit.opensearch.look import SearchLook
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt, Target
 from leftopen.errors import LeftOpenError
 
 _RIGHT = 'OpenSearch("https://db.example:9200", http_auth=(…), ca_certs="ca.pem")'

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import NothingToLookAt
 from leftopen.audit.opensearch.accounts import applications
 from leftopen.audit.opensearch.look import SearchLook, is_system
 from leftopen.audit.opensearch.rights import READ, Model, model
 from leftopen.audit.personal import DEVICES_AND_GROUPS, Identifier, identifiers
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import NothingToLookAt
 
 SAMPLE = 20
 """Documents that are read of each index."""

@@ -6,16 +6,23 @@ made, so nothing is written to the server.
 
 import contextlib
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from leftopen import loopback
 from leftopen.audit import wire
-from leftopen.audit.look import CouldNotLook, NothingToLookAt, Target, beyond, once
 from leftopen.audit.opensearch import settings as conf
 from leftopen.audit.opensearch.rest import Answer, Rest
+from leftopen.audit.shared import (
+    CouldNotLook,
+    NothingToLookAt,
+    Target,
+    beyond,
+    is_public,
+    listening,
+    once,
+)
 from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
 
@@ -159,13 +166,7 @@ class SearchLook:
     @once
     def is_public(self) -> bool:
         """Whether a public authority made the server's certificate."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        try:
-            wire.handshake(self.target.host, self.target.port, context)
-        except OSError:
-            return False
-        return True
+        return is_public(self.target)
 
     # -- an administrator's side --------------------------------------------------------------
 
@@ -307,18 +308,11 @@ class SearchLook:
             said = self.said("host")
             return [_plain(v) for v in said.values] if said else ["127.0.0.1"]
         self.inside  # noqa: B018 - a server that does not answer listens nowhere
-        if found := sorted(set(self._listeners())):
+        heard = listening(self.target.port)
+        if found := sorted({address.removeprefix("::ffff:") for address, _ in heard}):
             return found
         told = self.node.get("http", {}).get("bound_address", [])
         return sorted({address.rpartition(":")[0].strip("[]") for address in told})
-
-    def _listeners(self) -> Iterator[str]:
-        import psutil
-
-        with contextlib.suppress(psutil.Error, OSError):
-            for c in psutil.net_connections("tcp"):
-                if c.status == psutil.CONN_LISTEN and c.laddr.port == self.target.port:
-                    yield c.laddr.ip.removeprefix("::ffff:")
 
 
 def _plain(host: str) -> str:

@@ -7,10 +7,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leftopen.audit.checks import check
 from leftopen.audit.holes import Hole, holes
-from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.opensearch.look import SearchLook
 from leftopen.audit.opensearch.rights import model
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 _FIX = (
     "# opensearch.yml: the one certificate of the one person who needs it, name for name\n"

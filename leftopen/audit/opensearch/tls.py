@@ -12,10 +12,10 @@ from cryptography.x509.oid import NameOID
 from leftopen import loopback
 from leftopen.audit import certificates, wire
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.opensearch.client import parse
 from leftopen.audit.opensearch.look import SearchLook
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 DEMO = {
     "a8249041967ba9f0e03e406f536d6ac3d516b37c204d6295222a80aeffa0168f": "root-ca.pem",

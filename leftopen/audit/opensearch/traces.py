@@ -7,11 +7,11 @@ Without ``plugins.security.audit.type`` the plugin keeps no audit log, whatever 
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
-from leftopen.audit.look import CouldNotLook, NothingToLookAt
 from leftopen.audit.opensearch.accounts import OWN_INDEX, applications
 from leftopen.audit.opensearch.look import API, AUDIT_LOG, SearchLook, is_system
 from leftopen.audit.opensearch.rights import DELETE_INDEX, READ, WRITE, model
 from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 _NEEDED = ("FAILED_LOGIN", "MISSING_PRIVILEGES")
 _INDEX = "internal_opensearch"
