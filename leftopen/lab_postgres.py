@@ -147,7 +147,7 @@ class PostgresLab(Lab):
             self._outside = Internet(self._server.port)
             self._turn_relay()
             if backend:
-                self._start_backend(backend)
+                self.start_backend(backend)
         except BaseException:
             self.close()
             raise
@@ -165,12 +165,21 @@ class PostgresLab(Lab):
 
     # -- the service in front -----------------------------------------------------------------
 
-    def _start_backend(self, files: Mapping[str, str]) -> None:
+    def start_backend(
+        self, files: Mapping[str, str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start an HTTP service beside the database; once in the life of a lab.
+
+        Args:
+            files: its code, as for :class:`leftopen.engines.backend.Backend`.
+            environment: its variables; without a DATABASE_URL it goes to the database as the
+                superuser, by TCP and without a password.
+        """
         from leftopen.engines.backend import Backend
 
         self._backend_port = self._server.port
         url = f"postgresql://postgres@{loopback.HERE}:{self._backend_port}"
-        self._backend = Backend(files, {"DATABASE_URL": url})
+        self._backend = Backend(files, {"DATABASE_URL": url, **(environment or {})})
 
     @property
     def backend(self) -> "Backend | None":

@@ -5,7 +5,7 @@ import importlib
 from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
 
-_CASES = ("sensenets", "smart_city", "tongren")
+_CASES = ("sensenets", "smart_city", "tongren", "tongren_api")
 _open: dict[str, Lab] = {}
 
 
