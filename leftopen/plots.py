@@ -92,6 +92,48 @@ def by_hour(times: pd.Series, title: str, what: str = "positions") -> Picture:
     return Picture(fig, f"Bar chart of {what} in each hour of the day. {bars}.")
 
 
+def at_home(passages: pd.DataFrame, title: str) -> Picture:
+    """Draw when each person of a flat is at home on one day, as the door of the house tells it.
+
+    Whoever first goes out was at home before, and who last came in stays until midnight.
+
+    Args:
+        passages: columns ``who``, ``at`` (time) and ``direction`` (``in`` or ``out``), one row a
+            passage of the house's own doors, all of one day.
+        title: what the figure says, as a sentence.
+    """
+    people = passages.sort_values("at").groupby("who")
+    lanes = {who: _inside(rows) for who, rows in people}
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for lane, spans in enumerate(lanes.values()):
+            ax.broken_barh([(start, end - start) for start, end in spans], (lane - 0.3, 0.6))
+        ax.set(xlabel="hour of the day (bar: at home)", xlim=(0, 24), xticks=range(0, 25, 3))
+        ax.set_yticks(range(len(lanes)), list(lanes))
+        ax.invert_yaxis()
+    told = "; ".join(
+        f"{who} " + ", ".join(f"{_clock(start)} to {_clock(end)}" for start, end in spans)
+        for who, spans in lanes.items()
+    )
+    return Picture(fig, f"Chart of when each person of a flat is at home on one day: {told}.")
+
+
+def _inside(passages: pd.DataFrame) -> list[tuple[float, float]]:
+    """The spans of a day at home, in hours from midnight, from passages in order of time."""
+    spans, since = [], 0.0 if passages["direction"].iloc[0] == "out" else None
+    for at, direction in zip(passages["at"], passages["direction"], strict=True):
+        hour = at.hour + at.minute / 60 + at.second / 3600
+        if direction == "out" and since is not None:
+            spans.append((since, hour))
+        since = hour if direction == "in" else None
+    return spans if since is None else [*spans, (since, 24.0)]
+
+
+def _clock(hours: float) -> str:
+    minutes = int(hours * 60 + 1e-6)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
 def timeline(
     events: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp], span_label: str, title: str
 ) -> Picture:

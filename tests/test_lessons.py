@@ -204,6 +204,28 @@ def test_hours_are_counted_and_empty_ones_shown():
     assert "7 h: 2, " in picture.alt
 
 
+def test_a_day_at_home_begins_before_the_first_leaving_and_ends_at_midnight():
+    day = pd.DataFrame(
+        {
+            "who": ["a", "b", "a", "a", "a"],
+            "at": pd.to_datetime(
+                ["2020-08-14 18:00", "2020-08-14 06:30", "2020-08-14 08:15", "2020-08-14 12:00",
+                 "2020-08-14 13:00"]
+            ),
+            "direction": ["in", "in", "out", "in", "out"],
+        }
+    )  # fmt: skip
+    picture = plots.at_home(day, "At home")
+    (ax,) = picture.fig.axes
+    spans = [
+        [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in bar.get_paths()]
+        for bar in ax.collections
+    ]
+    assert spans == [[(0, 8.25), (12, 13), (18, 24)], [(6.5, 24)]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert "a 00:00 to 08:15, 12:00 to 13:00, 18:00 to 24:00; b 06:30 to 24:00." in picture.alt
+
+
 def test_the_timeline_draws_its_events_and_its_span():
     events = pd.DataFrame({"date": pd.to_datetime(["2014-04", "2017-11"]), "label": ["a", "b\nc"]})
     span = (pd.Timestamp("2018-07-01"), pd.Timestamp("2019-02-13"))
