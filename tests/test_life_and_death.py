@@ -70,7 +70,11 @@ class Notebook:
             if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
                 printed.append(message["content"]["text"])
 
-        reply = self.client.execute_interactive(code, timeout=SECONDS, output_hook=keep)
+        # For a moment after an error the kernel puts off what it is asked next.
+        status = "aborted"
+        while status == "aborted":
+            reply = self.client.execute_interactive(code, timeout=SECONDS, output_hook=keep)
+            status = reply["content"]["status"]
         return "".join(printed) or reply["content"].get("ename", "")
 
     def begin(self, code):

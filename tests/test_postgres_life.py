@@ -103,7 +103,7 @@ def test_killed_while_initdb_makes_the_template(folder):
 
 @pytest.fixture
 def slow_programs(folder):
-    """A PostgreSQL that takes its time before it starts, and makes a file before."""
+    """Variables for a PostgreSQL that takes its time before it starts, and makes a file before."""
     programs, told = folder / "slow" / "bin", folder / "told"
     programs.mkdir(parents=True)
     told.mkdir()
@@ -117,11 +117,11 @@ def slow_programs(folder):
             f'exec "{postgres.find() / name}" "$@"\n'
         )
         path.chmod(0o755)
-    return programs
+    return {postgres.VARIABLE: str(programs), opensearch_home.CACHE: str(folder / "cache")}
 
 
 def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(folder, slow_programs):
-    notebook = begin(folder, PG_BIN=str(slow_programs))
+    notebook = begin(folder, **slow_programs)
     try:
         sent = notebook.begin(OPEN)
         assert wait_for((folder / "told" / "begun").exists)
@@ -134,7 +134,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(fold
 
 
 def test_killed_while_it_starts(folder, slow_programs):
-    notebook = begin(folder, PG_BIN=str(slow_programs))
+    notebook = begin(folder, **slow_programs)
     try:
         notebook.begin(OPEN)
         assert wait_for((folder / "told" / "begun").exists)
