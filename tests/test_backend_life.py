@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 from services import FILES, MAIN, PARTS, WAIT, as_before, until, word
+from test_life_and_death import Notebook, is_clean, users_of, wait_for
 
 from leftopen import loopback
 from leftopen.engines import backend as backend_module
@@ -203,6 +204,48 @@ def run_alone(code, folder, *before):
         text=True,
         timeout=300,
     )
+
+
+SLOW = f"""
+from leftopen.engines.backend import Backend
+FILES = {FILES!r}
+SLOW = {{**FILES, "parts.py": "import time\\ntime.sleep(20)\\n" + FILES["parts.py"]}}
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    folder = tmp_path / "t"  # a short path, for the kernel's sockets
+    folder.mkdir()
+    notebook = Notebook(folder)
+    notebook.run(SLOW)
+    yield notebook
+    notebook.end()
+
+
+def starts(notebook):
+    return any("uvicorn" in process.cmdline() for process in users_of(notebook.folder))
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals to kernels are POSIX")
+
+
+@posix
+def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(notebook):
+    sent = notebook.begin("Backend(SLOW, {})")
+    assert wait_for(lambda: starts(notebook))
+    notebook.manager.interrupt_kernel()
+    assert notebook.result(sent) == "KeyboardInterrupt"
+    assert wait_for(lambda: is_clean(notebook.folder))
+    assert notebook.run("print(Backend(FILES, {}).is_running)") == "True\n"
+
+
+@posix
+def test_killed_while_it_starts_nothing_is_left(notebook):
+    notebook.begin("Backend(SLOW, {})")
+    assert wait_for(lambda: starts(notebook))
+    notebook.kill()
+    assert wait_for(lambda: is_clean(notebook.folder))
 
 
 needs_root = pytest.mark.skipif(

@@ -10,6 +10,7 @@ import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
 
+from leftopen.engines.backend_code import read_code
 from leftopen.lab_postgres import Connect, PostgresLab
 from leftopen.synth.tongren import DATABASES, TABLES, Tables, read, sample
 
@@ -153,7 +154,7 @@ def small_lab(
 
 def backend_as_found() -> dict[str, str]:
     """The code of the service in front of the database: file name -> text."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(BACKEND.glob("*.py"))}
+    return read_code(BACKEND)
 
 
 def load(connect: Connect, records: Tables) -> None:
