@@ -67,6 +67,16 @@ class Lab(ABC):
         return self._settings == self._as_found
 
     @property
+    def is_in_force(self) -> bool:
+        """Whether the server runs with what its configuration says: it reads it at its start."""
+        return self._settings == self._running
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the configuration in force lets the Internet in, whatever the relay does now."""
+        return self._reachable()
+
+    @property
     def log(self) -> Path:
         """The server's own log."""
         return self._server.log

@@ -166,11 +166,6 @@ class SearchLab(Lab):
         return ADDED_WHY + conf.dump(own)
 
     @property
-    def is_in_force(self) -> bool:
-        """Whether the node runs with what its opensearch.yml says: it reads it at its start."""
-        return self._settings == self._running
-
-    @property
     def config_folder(self) -> Path:
         """The node's configuration folder: opensearch.yml, opensearch-security/, pki/."""
         return self._server.conf

@@ -127,6 +127,11 @@ class Backend:
         """
         return self._outside
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether ``UVICORN_HOST`` lets the Internet in, whatever the relay does now."""
+        return _reaches_out(self._environment)
+
     # -- its code -----------------------------------------------------------------------------
 
     @property
