@@ -72,11 +72,11 @@ def test_half_a_second_on_every_address_is_noticed(watch, address, platform, mon
 
 
 def test_a_watch_that_fails_says_so(monkeypatch):
-    def fail(self):
+    def fail():
         raise OSError("planted")
 
     watch = socket_watch.Watch()
-    monkeypatch.setattr(socket_watch.Watch, "sample", fail)
+    monkeypatch.setattr(watch, "sample", fail)  # of this one: the session's own goes on
     watch.start()
     watch.join(60)
     assert repr(watch.failure) == "OSError('planted')"
