@@ -34,7 +34,7 @@ SERVER_WIDE = {READS_FILES, RUNS_PROGRAMS, MAKES_ROLES, READS_PASSWORDS}
 
 _BEYOND = {
     READS_FILES: "SELECT pg_read_file('PG_VERSION')",
-    RUNS_PROGRAMS: "COPY (SELECT 1) TO PROGRAM 'exit 0'",
+    RUNS_PROGRAMS: "COPY (SELECT 1 WHERE false) TO PROGRAM 'exit 0'",
     MAKES_ROLES: "CREATE ROLE left_open_tries_this",
     READS_PASSWORDS: "SELECT rolpassword FROM pg_catalog.pg_authid LIMIT 0",
     MAKES_TABLES: "CREATE TABLE public.left_open_tries_this ()",
@@ -47,7 +47,7 @@ _EXPLICIT = {
     "application_name": "check",
     "client_encoding": "UTF8",
     "gssencmode": "disable",
-    "passfile": os.devnull,
+    "passfile": f"{os.sep}no-stored-passwords",
     "options": _BOUNDS,
 }
 
@@ -215,14 +215,35 @@ class Who(AbstractContextManager):
 
         A constraint that is broken counts as allowed, with no rows: rights are looked at before.
 
+        Args:
+            statement: the statement, or several, without values; then the rows are the last one's.
+            values: what its placeholders stand for.
+
         Raises:
             psycopg.Error: it failed for another reason.
             BadAnswer: it had to wait for a lock, or for its answer, for too long.
         """
+        done = self._do(statement, values)
+        return None if done is None else done[0]
+
+    def changes(self, statement: str | sql.Composable) -> int:
+        """How many rows a statement would change; all of it is taken back. Raises as :meth:`run`.
+
+        Returns:
+            Their number; 0 when the statement is refused.
+        """
+        done = self._do(statement, None)
+        return done[1] if done else 0
+
+    def _do(self, statement: str | sql.Composable, values: Sequence | None) -> tuple | None:
+        rows: list = []
         try:
             with self.connection.transaction(force_rollback=True):
                 cursor = self.connection.execute(statement, values)
-                return cursor.fetchall() if cursor.description else []
+                while True:
+                    rows = cursor.fetchall() if cursor.description else rows
+                    if not cursor.nextset():
+                        return rows, max(cursor.rowcount, 0)
         except psycopg.errors.LockNotAvailable:
             raise BadAnswer(
                 "a connection of this notebook holds a lock, because its transaction is open. End "
@@ -236,7 +257,7 @@ class Who(AbstractContextManager):
             if sql_refused(error):
                 return None
             if (error.sqlstate or "").startswith(_AFTER_THE_CHECK):
-                return []
+                return [], 0
             raise
 
     def allows(self, statement: str | sql.Composable, values: Sequence | None = None) -> bool:
@@ -280,6 +301,29 @@ class Who(AbstractContextManager):
             self._note_all("", answers)
             can |= {what for what, allowed in answers.items() if allowed}
         return frozenset(can)
+
+    def rights_in_any_role(self, tables: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """As :meth:`rights`, together with what it may after SET ROLE, in each role it can take."""
+        can = self.rights(tables)
+        if can & SERVER_WIDE:
+            return can
+        for role in self.roles():
+            take = sql.SQL("SET ROLE {}").format(sql.Identifier(role))
+            if self.allows(take):
+                label, self.label = self.label, f"{self.label}, after SET ROLE {role}"
+                self.connection.execute(take)
+                can |= self.rights(tables)
+                self.connection.execute("RESET ROLE")
+                self.label = label
+        return can
+
+    def roles(self) -> list[str]:
+        """The roles of which it is a member, directly or not."""
+        members = (
+            "SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER') "
+            "AND rolname <> current_user ORDER BY rolname"
+        )
+        return [name for (name,) in self.run(members) or []]
 
     def _note_table(self, table: str, columns: Sequence[str], answers: dict[str, bool]) -> None:
         short: dict[str, bool] = {}
