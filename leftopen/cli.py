@@ -161,16 +161,28 @@ def _add_audit(add) -> None:
     audit = add(
         "audit",
         _audit,
-        "look at a MongoDB or OpenSearch server on this machine, and say what stands open",
+        "look at a database server on this machine, or a service, and say what stands open",
         "It only looks, and at loopback addresses alone. A password is asked for, or read from the "
         "variable LEFTOPEN_AUDIT_PASSWORD; it is no option, because every process list shows "
         "those. Ends with 0 if nothing is to be fixed (notes may be there), with 1 if a finding "
         "of severity fix or warn is, and with 2 if a check could not look and nothing was found.",
         "leftopen audit --mongodb mongodb://127.0.0.1:27017 --user ops --ca ca.pem",
     )
-    server = audit.add_mutually_exclusive_group(required=True)
+    server = audit.add_mutually_exclusive_group()
     server.add_argument("--mongodb", metavar="URI", help="the address of a MongoDB server")
     server.add_argument("--opensearch", metavar="URL", help="the address of a search cluster")
+    server.add_argument("--postgres", metavar="URL", help="the address of a PostgreSQL server")
+    audit.add_argument(
+        "--backend",
+        metavar="URL",
+        help="the address of an HTTP service; alone, or beside its server",
+    )
+    audit.add_argument(
+        "--token",
+        type=Path,
+        metavar="FILE",
+        help="a file with a bearer token of that service, of somebody with few rights",
+    )
     audit.add_argument(
         "--user", default="", help="an administrator's account; without it much cannot be looked at"
     )
@@ -186,9 +198,15 @@ def _add_audit(add) -> None:
         type=Path,
         help="a client's certificate (PEM), and its key; OpenSearch: the admin certificate",
     )
-    audit.add_argument("--key", type=Path, help="that key, where it has a file of its own")
     audit.add_argument(
-        "--config", type=Path, help="opensearch.yml or elasticsearch.yml, which is read"
+        "--key",
+        type=Path,
+        help="that key, where it has a file of its own; --backend alone: what signs its tokens",
+    )
+    audit.add_argument(
+        "--config",
+        type=Path,
+        help="opensearch.yml or elasticsearch.yml, which is read; --backend alone: openapi.json",
     )
     audit.add_argument(
         "--client-uri",
@@ -217,7 +235,8 @@ def _add_audit(add) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="an address beyond loopback at which the server is meant to listen; may be repeated",
+        help="an address beyond loopback at which the server is meant to listen, or a path that "
+        "the service is meant to answer for everyone; may be repeated",
     )
     audit.add_argument(
         "--format",

@@ -2,19 +2,25 @@
 
 It only looks: nothing is written to the server. ``report = audit(server, ...)`` takes:
 
-    server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017"
-                    or "https://127.0.0.1:9200"
-    user, password  an administrator's login; without one, some checks cannot look
+    server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017",
+                    "https://127.0.0.1:9200" or "postgresql://127.0.0.1:5432"
+    user, password  an administrator's login; without one, some checks cannot look. In a
+                    PostgreSQL lab the operator's own way in stands in for it
     auth_source     the database in which that account is; "admin" unless told
     client_uri      the address that an application uses; it is read, and never connected to
     client_options  what it says to its driver besides, as {"verify_certs": False}; read alone
     ca              a PEM file: the authority that the server's certificate must lead to
     cert            a PEM file: a client's certificate, with its key in it or in key; for
                     OpenSearch the admin certificate, which stands in for a login
-    key             a PEM file: the key of that certificate
-    config          a configuration file of a search cluster, opensearch.yml or elasticsearch.yml
+    key             a PEM file: the key of that certificate; of a service alone, what signs tokens
+    config          a configuration file of a search cluster, opensearch.yml or elasticsearch.yml;
+                    of a service alone, its OpenAPI description
     administrators  further accounts that people administer with
-    wanted          addresses beyond loopback at which the server is meant to listen
+    wanted          addresses beyond loopback at which the server is meant to listen; paths that a
+                    service is meant to answer for everyone
+    backend         an HTTP service, as "http://127.0.0.1:8000", alone or beside its database; that
+                    of a lab is looked at by itself
+    token           a bearer token of that service, of somebody with few rights
 
 The report shows itself. Its parts are report.findings, .not_looked, .passed, .left_out and
 .blind_spots; report.table() is a data frame. ``from leftopen import audit`` gives this module,

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from psycopg import Error as PsycopgError
 from pymongo.errors import PyMongoError
 
 from leftopen.audit.report import Finding, NotLooked
 from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 Work = Callable[[Any], Iterator[Finding]]
-"""A check: what it looks with is its engine's own, a ``Look`` or a ``SearchLook``."""
+"""A check: what it looks with is its engine's own, as a ``Look`` or a ``SearchLook``."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run_all(look: Any, modules: Iterable[ModuleType]) -> Outcome:
                 outcome.findings.append(finding)
         except CouldNotLook as why:
             outcome.not_looked.append(NotLooked(each.id, str(why)))
-        except (PyMongoError, OSError) as error:  # the server went away in the middle
+        except (PyMongoError, PsycopgError, OSError) as error:  # the server went away in the middle
             outcome.not_looked.append(NotLooked(each.id, f"the server stopped answering: {error}"))
         except NothingToLookAt as why:
             outcome.left_out.append(NotLooked(each.id, str(why)))

@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import sys
+from pathlib import Path
 
 from leftopen.audit import run as audit
 from leftopen.audit import sarif
@@ -22,7 +23,9 @@ def run(args: argparse.Namespace) -> int:
         LeftOpenError: an argument cannot be used, or there is nobody to ask for the password.
     """
     report = audit(
-        args.mongodb or args.opensearch,
+        args.mongodb or args.opensearch or args.postgres,
+        backend=args.backend,
+        token=_token(args.token) if args.token else "",
         user=args.user,
         password=_password(args.user) if args.user else "",
         auth_source=args.auth_source,
@@ -37,6 +40,16 @@ def run(args: argparse.Namespace) -> int:
     )
     print(_told(report, args.format))
     return report.exit_code
+
+
+def _token(path: Path) -> str:
+    """The token in a file. It is no option itself, because every process list shows those."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LeftOpenError(
+            f"--token names {path}, which cannot be read: {error}. Give a file that holds it."
+        ) from None
 
 
 def _options(words: list[str]) -> dict[str, object]:

@@ -8,14 +8,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from leftopen import loopback
-from leftopen.audit import access, accounts, data, holes, opensearch, tls, traces
+from leftopen.audit import access, accounts, data, holes, opensearch, postgres, tls, traces
+from leftopen.audit import backend as services
 from leftopen.audit import client_uri as app
 from leftopen.audit.checks import run_all
 from leftopen.audit.look import Look
 from leftopen.audit.opensearch import client as search_app
 from leftopen.audit.opensearch import settings as search_settings
+from leftopen.audit.postgres import client as postgres_app
+from leftopen.audit.postgres import startup
 from leftopen.audit.report import Report
 from leftopen.audit.shared import CouldNotLook, Target
+from leftopen.engines.backend import Backend
 from leftopen.errors import LeftOpenError, NotLoopback
 from leftopen.lab import Lab
 
@@ -47,12 +51,15 @@ class _Engine:
 
 _MONGODB = _Engine(Look, MODULES, _ALWAYS_BLIND)
 _SEARCH = _Engine(opensearch.SearchLook, opensearch.MODULES, opensearch.ALWAYS_BLIND)
+_POSTGRES = _Engine(postgres.PostgresLook, postgres.MODULES, postgres.ALWAYS_BLIND)
 _NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 
 
 def run(
-    server: Lab | str,
+    server: Lab | str | None = None,
     *,
+    backend: Backend | str | None = None,
+    token: str = "",
     user: str = "",
     password: str = "",
     auth_source: str = "admin",
@@ -68,8 +75,13 @@ def run(
     """Look at a server on this machine, and report what stands open.
 
     Args:
-        server: a lab, or the address of a server on this machine, as ``mongodb://127.0.0.1:27017``
-            or ``https://127.0.0.1:9200``.
+        server: a lab, or the address of a server on this machine, as ``mongodb://127.0.0.1:27017``,
+            ``https://127.0.0.1:9200`` or ``postgresql://127.0.0.1:5432``. It may be left out where
+            ``backend`` is given.
+        backend: an HTTP service in front of a database, as ``http://127.0.0.1:8000``; that of a lab
+            is looked at without being named. Its findings stand beside those of the database.
+        token: a bearer token that this service gave to somebody with few rights. Without one, what
+            needs a login there is told as not looked at.
         user: an administrator's account. Without one, what needs a login is told as not looked at.
         password: its password.
         auth_source: the database in which the account is; MongoDB alone has that.
@@ -79,11 +91,14 @@ def run(
         ca: the authority that the server's certificate must lead to, as a PEM file.
         cert: a client's certificate, as a PEM file, with its key in it or in ``key``. For a search
             cluster it is the admin certificate, which stands in for a login.
-        key: the key of that certificate.
+        key: the key of that certificate; where a service alone is audited, a file with the key that
+            signs its tokens.
         config: the configuration file of a search cluster, opensearch.yml or elasticsearch.yml; it
-            is read, also where nobody answers at the address.
+            is read, also where nobody answers at the address. Where a service alone is audited, its
+            OpenAPI description, in JSON.
         administrators: further accounts that people administer with.
-        wanted: addresses beyond loopback at which the server is meant to listen.
+        wanted: addresses beyond loopback at which the server is meant to listen; paths that a
+            service is meant to answer for everyone, as ``"/news"``.
 
     Raises:
         NotLoopback: the server is not on this machine.
@@ -91,8 +106,14 @@ def run(
     """
     if bool(user) != bool(password):
         raise LeftOpenError("A login is a name and a password. Give both user and password.")
-    engine = _SEARCH if _is_search(server) else _MONGODB
-    place = _search_place(server) if engine is _SEARCH else _place(server)
+    alone = server is None
+    front = _front(server, backend, token, ca, (key, config) if alone else (), wanted)
+    if alone:
+        if user or cert or client_uri or client_options or administrators:
+            raise LeftOpenError("A service is asked with a token. Give token, and no other login.")
+        return services.audit(front)
+    engine = _engine(server)
+    place = _place(server, engine)
     target = Target(
         user=user,
         password=password,
@@ -114,7 +135,7 @@ def run(
         product, version = _program(look)
     finally:
         look.close()
-    return Report(
+    report = Report(
         "the lab" if target.lab else target.uri,
         version,
         tuple(outcome.findings),
@@ -125,12 +146,39 @@ def run(
         look.login_refused,
         product,
     )
+    return report if front is None else services.beside(report, services.audit(front))
 
 
-def _is_search(server: Lab | str) -> bool:
-    """Whether this is a search cluster: its address is one of HTTP."""
+def _front(
+    server: Lab | str | None,
+    backend: Backend | str | None,
+    token: str,
+    ca: str | Path | None,
+    files: tuple[str | Path | None, ...],
+    wanted: Iterable[str],
+) -> services.Service | None:
+    """The service in front, past the guard, if there is one."""
+    place = backend or getattr(server, "backend", None)
+    if place is not None:
+        return services.service(place, token, ca, *files, wanted=wanted)
+    if server is None:
+        raise LeftOpenError(
+            "There is nothing to audit. Give a lab, the address of a server, or backend, the "
+            "address of a service."
+        )
+    if token:
+        raise LeftOpenError("A token is for a service. Give its address too: backend.")
+    return None
+
+
+def _engine(server: Lab | str) -> _Engine:
+    """Which engine it is, as its address tells."""
     uri = server.inside.uri if isinstance(server, Lab) else server
-    return isinstance(uri, str) and uri.startswith(("http://", "https://"))
+    if isinstance(uri, str) and uri.startswith(("http://", "https://")):
+        return _SEARCH
+    if isinstance(uri, str) and uri.startswith(("postgresql://", "postgres://")):
+        return _POSTGRES
+    return _MONGODB
 
 
 def _check_arguments(target: Target, engine: _Engine) -> None:
@@ -145,6 +193,17 @@ def _check_arguments(target: Target, engine: _Engine) -> None:
         if target.config:
             search_settings.from_file(target.config)
         return
+    if engine is _POSTGRES:
+        if target.config or target.client_options:
+            raise LeftOpenError(
+                "config and client_options are for a search cluster. For PostgreSQL, client_uri "
+                "holds what an application says, and the server shows its own settings."
+            )
+        if target.key and not target.cert:
+            raise LeftOpenError("A key belongs to a certificate. Give cert and key.")
+        if target.client_uri:
+            postgres_app.parse(target)
+        return
     if target.key or target.config or target.client_options:
         raise LeftOpenError(
             "key, config and client_options are for a search cluster. For MongoDB, cert is one "
@@ -154,10 +213,20 @@ def _check_arguments(target: Target, engine: _Engine) -> None:
         app.parse(target.client_uri)
 
 
-def _search_place(server: Lab | str) -> dict:
-    """Where a search cluster is, past the guard."""
+def _place(server: Lab | str, engine: _Engine) -> dict:
+    """Where the server is, past the guard."""
+    more = {"greet": startup.ask_for_tls} if engine is _POSTGRES else {}
     if isinstance(server, Lab):
-        return {"host": loopback.HERE, "port": server.inside.port, "lab": server}
+        return {"host": loopback.HERE, "port": server.inside.port, "lab": server, **more}
+    if engine is _MONGODB:
+        return _mongodb_place(server)
+    default = 9200 if engine is _SEARCH else 5432
+    place, path = _url_place(server, default)
+    return {**place, **more, "database": path} if engine is _POSTGRES else place
+
+
+def _url_place(server: str, default: int) -> tuple[dict, str]:
+    """Where an address leads that has the form of a URL, and the path in it."""
     parts = urlsplit(server)
     if parts.password or parts.username:
         raise LeftOpenError(
@@ -165,20 +234,19 @@ def _search_place(server: Lab | str) -> dict:
             "password, or --user on the command line, which then asks."
         )
     try:
-        host, port = parts.hostname or "", parts.port or 9200
+        host, port = parts.hostname or "", parts.port or default
     except ValueError:
         raise LeftOpenError(
-            f"{server!r} has no port from 1 to 65535. Write for instance http://127.0.0.1:9200."
+            f"{server!r} has no port from 1 to 65535. "
+            f"Write for instance {parts.scheme}://127.0.0.1:{default}."
         ) from None
     loopback.addresses(host)
     loopback.check_port(port)
-    return {"host": host, "port": port, "uri": f"{parts.scheme}://{_bracketed(host)}:{port}"}
+    uri = f"{parts.scheme}://{_bracketed(host)}:{port}"
+    return {"host": host, "port": port, "uri": uri}, parts.path.strip("/")
 
 
-def _place(server: Lab | str) -> dict:
-    """Where the server is, past the guard."""
-    if isinstance(server, Lab):
-        return {"host": loopback.HERE, "port": server.inside.port, "lab": server}
+def _mongodb_place(server: str) -> dict:
     if not isinstance(server, str):
         raise LeftOpenError(
             f"audit() takes a lab or an address as text, and this is {type(server).__name__}. "
@@ -188,7 +256,7 @@ def _place(server: Lab | str) -> dict:
         # mongodb+srv:// would ask the DNS for hosts before the guard could see one.
         raise NotLoopback(
             f"{server.partition('@')[2] or server!r} is not an address of this machine; "
-            "those begin with mongodb://, http:// or https://."
+            "those begin with mongodb://, postgresql://, http:// or https://."
         )
     parts = app.parse(server)
     if parts.has_password:
