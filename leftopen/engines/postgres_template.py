@@ -22,6 +22,9 @@ OPTIONS = (
     "--no-instructions",
 )
 
+# Maps of free space and of visibility, a quarter of all files: PostgreSQL makes them again.
+_LEAVE = shutil.ignore_patterns("*_fsm", "*_vm")
+
 
 def place(folder: Path, version: str) -> Path:
     """Where the template of a PostgreSQL is, or will be.
@@ -54,5 +57,5 @@ def keep(data: Path, template: Path) -> None:
     with contextlib.suppress(OSError):
         template.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=template.parent) as name:
-            new = shutil.copytree(data, Path(name) / "data", symlinks=True)
+            new = shutil.copytree(data, Path(name) / "data", symlinks=True, ignore=_LEAVE)
             new.rename(template)  # another lab may have been faster
