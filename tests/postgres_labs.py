@@ -24,8 +24,8 @@ def load(connect):
         operator.execute('GRANT SELECT ON passages TO "city auditor"')
 
 
-def make(conf=CONF, hba=HBA, load=load):
-    return PostgresLab("test", conf, hba, load)
+def make(conf=CONF, hba=HBA, load=load, backend=None):
+    return PostgresLab("test", conf, hba, load, backend)
 
 
 def ask(uri, query="SELECT count(*) FROM passages"):

@@ -73,6 +73,16 @@ def test_killed_with_its_keeper_the_server_ends_too(notebook, folder):
     assert wait_for(lambda: has_gone(processes))
 
 
+def test_killed_the_service_beside_it_ends_too(notebook, folder):
+    case = "from leftopen import open_case\nlab = open_case('tongren')\n"
+    told = notebook.run(f"{case}print(lab.server_pid, lab.backend.server_pid)").split()
+    processes = [process for pid in told for process in family(int(pid))]
+    assert len(list(folder.glob("leftopen-*"))) == 2
+    notebook.kill()
+    assert wait_for(lambda: is_clean(folder))
+    assert wait_for(lambda: has_gone(processes))
+
+
 def test_killed_while_it_loads(notebook, folder):
     slow = (
         "from postgres_labs import *\n"

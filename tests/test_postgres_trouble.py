@@ -9,11 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
+import psutil
 import psycopg
 import pytest
 from postgres_labs import CONF, HBA, as_found, ask, doors, make, refusal
 
 from leftopen import loopback
+from leftopen.engines.postgres_server import PostgresServer
 from leftopen.errors import EngineFailed
 
 pytestmark = [
@@ -217,7 +220,9 @@ def test_a_full_disk_while_configuring_is_one_sentence(small_disk, monkeypatch):
         lab.close()
 
 
-def test_a_port_that_is_taken_while_it_restarts_is_left_to_its_owner(lab, monkeypatch):
+@contextlib.contextmanager
+def port_lost_at_the_next_stop(lab, monkeypatch):
+    """Another program takes the server's port in the moment in which it is free."""
     stop, taken = lab._server.stop, []
 
     def stop_and_lose_the_port():
@@ -228,8 +233,56 @@ def test_a_port_that_is_taken_while_it_restarts_is_left_to_its_owner(lab, monkey
             loopback.listen_on(taken[0])
 
     monkeypatch.setattr(lab._server, "stop", stop_and_lose_the_port)
-    lab.configure("work_mem = 2MB")
+    yield
     with taken[0]:
         assert lab.inside.port != taken[0].getsockname()[1]
+
+
+def test_a_port_that_is_taken_while_it_restarts_is_left_to_its_owner(lab, monkeypatch):
+    with port_lost_at_the_next_stop(lab, monkeypatch):
+        lab.configure("work_mem = 2MB")
         assert ask(doors(lab)) == 50
         assert ask(doors(lab, "inside")) == 50
+
+
+SERVICE = """
+import os, fastapi, psycopg
+app = fastapi.FastAPI()
+
+@app.get("/")
+def count():
+    with psycopg.connect(os.environ["DATABASE_URL"], dbname="doors_1") as connection:
+        return connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+"""
+
+
+def test_the_service_finds_the_database_again_and_goes_with_it(monkeypatch):
+    lab = make(backend={"main.py": SERVICE})
+    try:
+        service, uri = lab.backend.server_pid, lab.backend.outside.uri
+        assert httpx.get(uri).json() == 50
+        assert lab.backend.uri in repr(lab)
+        assert uri in repr(lab)
+        lab.restart()
+        assert httpx.get(uri).json() == 50
+        assert lab.backend.server_pid == service  # the same port, so it need not be told
+        with port_lost_at_the_next_stop(lab, monkeypatch):
+            lab.configure("work_mem = 2MB")
+            assert httpx.get(uri).json() == 50
+        lab.configure("host all all all reject", file="pg_hba.conf")
+        assert httpx.get(uri).status_code == 500
+        service, folder = lab.backend.server_pid, lab.backend.folder
+    finally:
+        lab.close()
+    assert not psutil.pid_exists(service)
+    assert not folder.exists()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(uri)
+
+
+def test_a_service_that_does_not_start_leaves_no_database_behind(monkeypatch):
+    servers, start = [], PostgresServer.start
+    monkeypatch.setattr(PostgresServer, "start", lambda s, f: (servers.append(s), start(s, f)))
+    with pytest.raises(EngineFailed, match="The service did not start"):
+        make(backend={"main.py": "import nothing_of_this_name"})
+    assert not servers[0].folder.exists()
