@@ -123,7 +123,7 @@ def test_what_is_imported_is_declared():
     for path in files("leftopen/**/*.py"):
         # A case's service runs in its own folder, as a program and not as a part of the package.
         service = path.parent.name.endswith("_backend")
-        own = {other.stem for other in path.parent.glob("*.py")} if service else ()
+        own = {other.stem for other in files("leftopen/**/*_backend/*.py")} if service else ()
         # mongod's wheel is an extra: it is looked for, never needed.
         assert not set(undeclared(path.read_text(), declared(), own)), path
     own = {path.stem for path in files("tests/**/*.py")}

@@ -74,7 +74,8 @@ GRANT SELECT ON accounts TO api;
 """
 """Of the database ``accounts``: who may log in to the service."""
 
-_COST = 10  # of bcrypt: some 50 ms for each try
+COST = 10
+"""Of bcrypt, for the passwords of the accounts: some 50 ms for each try."""
 _CLOSED = Path(__file__).with_name("tongren_api_backend")
 _ADD = "INSERT INTO accounts VALUES (%(account)s, %(hash)s, %(role)s, %(building)s, %(person)s)"
 
@@ -123,7 +124,7 @@ def prepare(
     with connect("accounts") as operator:
         operator.execute(ACCOUNTS)
         for entry in accounts:
-            hashed = bcrypt.hashpw(str(entry["password"]).encode(), bcrypt.gensalt(_COST))
+            hashed = bcrypt.hashpw(str(entry["password"]).encode(), bcrypt.gensalt(COST))
             known = {"building": None, "person": None, **entry, "hash": hashed.decode()}
             operator.execute(_ADD, known)
 

@@ -1,0 +1,225 @@
+"""Exercise 11: the service in front of the database knows who is calling, at each of its doors."""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+
+from leftopen.cases import tongren, tongren_api
+from leftopen.checks import back_end_lab as labs
+from leftopen.checks import close_the_back_end_database as database
+from leftopen.checks import close_the_back_end_keys as keys
+from leftopen.checks import close_the_back_end_login as login
+from leftopen.checks.forged_tokens import SignIn, pair
+from leftopen.checks.http_probe import Caller, must_run, shown, twin
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
+from leftopen.engines.backend import Backend
+from leftopen.lab import Lab
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+
+_RESIDENTS, _BUILDINGS = "/servers/1/residents", "/servers/1/buildings"
+
+
+# -- 1: the token -------------------------------------------------------------------------------
+
+
+def _token_task(draw: Draw) -> Task:
+    draw = labs.variant(draw, 1)
+    service = labs.sign_in(draw)
+    algorithm = draw.pick("algorithm", ("EdDSA", "HS256"))
+    return Task(
+        issuer=(service.issuer, "who gives the tokens: the claim iss"),
+        audience=(service.audience, "for whom they are: the claim aud"),
+        algorithm=(algorithm, "with which they are signed, and with no other"),
+        building=(draw.pick("building", tuple(labs.HOMES)), "where the manager works"),
+    )
+
+
+def _signs(task: Task) -> SignIn:
+    """The city's sign-in service; its key follows from the task."""
+    algorithm, secret = str(task["algorithm"]), f"{task['issuer']} signs for {task['audience']}"
+    key = pair(secret)[0] if algorithm == "EdDSA" else hashlib.sha256(secret.encode()).hexdigest()
+    return SignIn(str(task["issuer"]), str(task["audience"]), key, algorithm)
+
+
+def _checks_with(service: SignIn) -> str:
+    """The key with which its tokens are checked: TOKEN_KEY."""
+    return public(service.key) if service.algorithm == "EdDSA" else service.key
+
+
+def public(private: str) -> str:
+    """The public key of a private one, both as PEM."""
+    from cryptography.hazmat.primitives import serialization as pem
+
+    key = pem.load_pem_private_key(private.encode(), None).public_key()
+    return key.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _token_files() -> dict[str, str]:
+    files = tongren_api.closed_backend()
+    for name in ("login.py", "limits.py"):
+        del files[name]
+    main = labs.without_login(files["main.py"])
+    return {**files, "main.py": main, "callers.py": labs.file("callers_believing")}
+
+
+def _token_lab(task: Task) -> PostgresLab:
+    return labs.open_lab(task, _token_files(), {"TOKEN_KEY": _checks_with(_signs(task))})
+
+
+def _confused(service: SignIn, about: dict) -> str:
+    """Signed with HMAC, and with the public key as the secret (RFC 8725, section 2.1)."""
+    unsigned = SignIn(service.issuer, service.audience, "").unsigned(about)
+    body = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
+    body += "." + unsigned.split(".")[1]
+    mac = hmac.new(public(service.key).encode(), body.encode(), "sha256").digest()
+    return f"{body}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def _forged(service: SignIn, manager: dict) -> dict[str, tuple[str, str]]:
+    """Each false token: the near miss of who accepts it -> what it is called, and the token."""
+    other = next(b for b in labs.HOMES if b != manager["building"])
+    stranger = {"role": "manager", "building": other}
+    is_hmac = service.algorithm == "HS256"
+    foreign = 48 * "f" if is_hmac else pair("somebody else")[0]
+    long_ago = {**manager, "exp": 1_597_500_000}  # 15 August 2020
+    confused = service.token(manager, algorithm="HS512") if is_hmac else _confused(service, manager)
+    return {
+        "no_signature": ("with its content changed", service.changed(manager, stranger)),
+        "other_key": ("signed with another key", service.token(manager, key=foreign)),
+        "alg_none": ("with the algorithm none", service.unsigned(manager)),
+        "other_algorithm": ("with another algorithm", confused),
+        "expired": ("that has expired", service.token(long_ago)),
+        "no_expiry": ("that never expires", service.token(manager, without="exp")),
+        "other_audience": (
+            "for another service",
+            service.token({**manager, "aud": "parking"}),
+        ),
+        "other_issuer": (
+            "of another issuer",
+            service.token({**manager, "iss": "https://sign-in.example.test"}),
+        ),
+    }
+
+
+def _token(at: Attempt, lab: PostgresLab) -> str:
+    """The tokens of the task's issuer are accepted, and no others."""
+    if labs.is_untouched(lab, _token_files()):
+        return UNTOUCHED
+    uri, service = must_run(lab.backend).outside.uri, _signs(at.task)
+    manager = {"role": "manager", "building": at.task["building"]}
+    with Caller(at, "as a stranger", uri) as stranger:
+        if stranger.status(_BUILDINGS) == 200:
+            return "no_token"
+    broken = False
+    for name, (words, token) in _forged(service, manager).items():
+        with Caller(at, f"with a token {words}", uri, token) as caller:
+            status = caller.status(_RESIDENTS)
+        if status == 200:
+            return "no_signature" if name == "other_key" else name
+        broken |= status >= 500
+    with Caller(at, "with three words as a token", uri, "not.a.token") as caller:
+        broken |= caller.status(_RESIDENTS) >= 500
+    with Caller(at, "with a good token", uri, service.token(manager)) as caller:
+        status = caller.status(_RESIDENTS)
+        at.values["status"] = shown(status)
+        if status != 200 or not caller.rows(_RESIDENTS):
+            return "nobody"
+    if broken:
+        return "falls_over"
+    return RIGHT if _takes_another_key(at, lab.backend, service, manager) else "key_in_source"
+
+
+def _takes_another_key(at: Attempt, backend: Backend, service: SignIn, about: dict) -> bool:
+    """Whether the service, given another key in its environment, goes by that one."""
+    key = pair("another")[0] if service.algorithm == "EdDSA" else 48 * "k"
+    later = SignIn(service.issuer, service.audience, key, service.algorithm)
+    with (
+        twin(backend, TOKEN_KEY=_checks_with(later)) as other,
+        Caller(at, "after a change of TOKEN_KEY", other.uri, later.token(about)) as new,
+        Caller(at, "after a change of TOKEN_KEY", other.uri, service.token(about)) as old,
+    ):
+        accepted = new.status(_RESIDENTS, "a token signed with the new key") == 200
+        return accepted and old.status(_RESIDENTS, "one signed with the old key") != 200
+
+
+# -- 2: every door ------------------------------------------------------------------------------
+
+_DOCS = ("/docs", "/redoc")
+_MAP = "/openapi.json"
+_STREAM = "/servers/1/passages/stream"
+_DATA = tuple(f"/servers/1/{name}" for name in ("buildings", "residents", "visitors", "passages"))
+
+
+def _doors_task(draw: Draw) -> Task:
+    draw = labs.variant(draw, 2)
+    service, building = labs.sign_in(draw), draw.pick("building", tuple(labs.HOMES))
+    return Task(
+        issuer=(service.issuer, "who gives the tokens"),
+        audience=(service.audience, "for whom they are"),
+        key=(service.key, "with which they are signed; the service has it in TOKEN_KEY"),
+        person=(draw.pick("person", labs.HOMES[building]), "a resident whom the check asks for"),
+    )
+
+
+def _doors_files() -> dict[str, str]:
+    names = {"callers.py": "callers_one_key", "main.py": "main_every_door", "desk.py": "desk"}
+    return {
+        **tongren.backend_as_found(),
+        **{name: labs.file(source) for name, source in names.items()},
+    }
+
+
+def _doors_lab(task: Task) -> PostgresLab:
+    named = {"TOKEN_KEY": "key", "ISSUER": "issuer", "AUDIENCE": "audience"}
+    environment = {name: str(task[source]) for name, source in named.items()}
+    return labs.open_lab(task, _doors_files(), environment, hba=tongren.HBA_AS_FOUND, trusting=True)
+
+
+def _doors(at: Attempt, lab: PostgresLab) -> str:
+    """Whoever has no token gets the first page alone; whoever has one gets all data."""
+    if labs.is_untouched(lab, _doors_files()):
+        return UNTOUCHED
+    uri, task = must_run(lab.backend).outside.uri, at.task
+    person = f"{_RESIDENTS}/{task['person']}"
+    service = SignIn(*(str(task[name]) for name in ("issuer", "audience", "key")))
+    with Caller(at, "without a token", uri) as stranger:
+        got = {path: stranger.status(path) for path in (*_DATA, person, _STREAM)}
+        heads = {path: stranger.status(path, method="HEAD") for path in (person, _RESIDENTS)}
+        pages = {path: stranger.status(path) for path in (*_DOCS, _MAP)}
+        first = stranger.status("/")
+        options = stranger.ask(_RESIDENTS, "OPTIONS")
+        at.note("without a token", f"OPTIONS {_RESIDENTS}", shown(options.status_code))
+    with Caller(at, "with a token", uri, service.token({"role": "manager"})) as known:
+        may = {path: known.status(path) for path in (*_DATA, person, _STREAM)}
+        may["HEAD"] = known.status(person, method="HEAD")
+    if any(status != 200 for status in may.values()):
+        at.values["lost"] = ", ".join(path for path, status in may.items() if status != 200)
+        return "shut_to_all"
+    open_ = [path for path, status in got.items() if _tells(status)]
+    at.values["open"] = ", ".join(open_)
+    if open_ == [_STREAM]:
+        return "stream_open"
+    if open_:
+        return "some_open"
+    if any(_tells(status) for status in heads.values()):
+        return "head_open"
+    if pages[_MAP] == 200:
+        return "map_open" if all(pages[path] != 200 for path in _DOCS) else "docs_open"
+    return RIGHT if first == 200 else "front_shut"
+
+
+def _tells(status: int) -> bool:
+    """Whether an answer says something about the data: 404 says that nobody is there."""
+    return status not in (401, 403, 405)
+
+
+QUESTIONS = {
+    1: Question(asks={"lab": Lab}, check=_token, task=_token_task, lab=_token_lab),
+    2: Question(asks={"lab": Lab}, check=_doors, task=_doors_task, lab=_doors_lab),
+    3: Question(
+        asks={"lab": Lab}, check=database.decides, task=database.task, lab=database.open_lab
+    ),
+    4: Question(asks={"lab": Lab}, check=login.says_little, task=login.task, lab=login.open_lab),
+    5: Question(asks={"lab": Lab}, check=keys.turned, task=keys.task, lab=keys.open_lab),
+}

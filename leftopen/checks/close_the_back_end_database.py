@@ -1,0 +1,194 @@
+"""Exercise 11, question 3: in the database each request is its caller, and nobody else."""
+
+import os
+
+import psycopg
+
+from leftopen import loopback
+from leftopen.cases import tongren, tongren_api
+from leftopen.checks import back_end_lab as labs
+from leftopen.checks import sql_probe
+from leftopen.checks.forged_tokens import SignIn
+from leftopen.checks.http_probe import Caller, must_run, shown
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+
+_SERVER = "/servers/1"
+_RESIDENTS, _PASSAGES = f"{_SERVER}/residents", f"{_SERVER}/passages?limit=1000"
+_STREAM = f"{_SERVER}/passages/stream"
+_SECONDS = 3.0  # the stream looks ten times in a second
+
+
+def task(draw: Draw) -> Task:
+    """Draw a learner's values."""
+    draw = labs.variant(draw, 3)
+    service, building = labs.sign_in(draw), draw.pick("building", tuple(labs.HOMES))
+    home = draw.shuffle("people", labs.HOMES[building])
+    return Task(
+        api_password=(draw.password("api"), "the password of the database account api"),
+        building=(building, "of the manager whom the check plays"),
+        person=(home[0], "the number of the resident whom it plays"),
+        neighbour=(home[1], "whose record that resident must not see"),
+        issuer=(service.issuer, "who gives the tokens"),
+        audience=(service.audience, "for whom they are"),
+    )
+
+
+def _sign_in(task: Task) -> SignIn:
+    return SignIn(str(task["issuer"]), str(task["audience"]), f"key of {task['api_password']}" * 2)
+
+
+def _files() -> dict[str, str]:
+    files = tongren_api.closed_backend()
+    for name in ("login.py", "limits.py"):
+        del files[name]
+    main = labs.without_login(files["main.py"]).replace("import counts\n", "import counts\n%s")
+    main = main % "import health\n" + "\n\napp.include_router(health.router)\n"
+    own = {"callers.py": "callers_one_key", "database.py": "database_kept"}
+    own |= {"kept.py": "kept", "health.py": "health"}
+    stream = files["stream.py"].replace("SECONDS = 0.5", "SECONDS = 0.1")
+    files |= {"main.py": main, "stream.py": stream}
+    return {**files, **{name: labs.file(source) for name, source in own.items()}}
+
+
+def open_lab(task: Task) -> PostgresLab:
+    """The database trusts everybody, and the service comes as the superuser."""
+    service = _sign_in(task)
+    environment = {"TOKEN_KEY": service.key}
+    environment |= {"ISSUER": service.issuer, "AUDIENCE": service.audience}
+    return labs.open_lab(task, _files(), environment, hba=tongren.HBA_AS_FOUND, trusting=True)
+
+
+def decides(at: Attempt, lab: PostgresLab) -> str:
+    """Nobody enters the database without a password, and each caller has the rows of its own."""
+    uri, service = must_run(lab.backend).outside.uri, _sign_in(at.task)
+    with sql_probe.operator(lab, labs.DATABASE):
+        pass  # the check needs it: say so before anything is tried
+    trusted = {side: _trusts(at, lab, side) for side in ("inside", "outside")}
+    if trusted["outside"] and labs.is_untouched(lab, _files()):
+        return UNTOUCHED
+    if trusted["outside"]:
+        return "still_trust"
+    if trusted["inside"]:
+        return "trust_at_home"
+    with _as(at, uri, service, "manager") as manager, _as(at, uri, service, "resident") as resident:
+        found = _both_ways(at, lab, manager, resident) or _auditor(at, uri, service)
+        found = found or _streams(at, lab, manager, resident)
+        return found or _afterwards(at, uri, resident)
+
+
+def _as(at: Attempt, uri: str, service: SignIn, role: str) -> Caller:
+    about = {"manager": {"building": at.task["building"]}, "resident": {"person": _me(at)}}
+    token = service.token({"role": role, **about.get(role, {})})
+    return Caller(at, f"as the {role}", uri, token)
+
+
+def _me(at: Attempt) -> int:
+    return int(str(at.task["person"]))
+
+
+def _trusts(at: Attempt, lab: PostgresLab, side: str) -> bool:
+    """Whether somebody comes into the database with a password that nobody has set."""
+    port = (lab.inside if side == "inside" else lab.outside).port
+    accounts = ("postgres", "api", "manager")
+    let_in = [name for name in accounts if _comes_in(port, name)]
+    where = "on this machine" if side == "inside" else "from outside"
+    words = f"let in as {', '.join(let_in)}" if let_in else "refused"
+    at.note(f"as a stranger {where}", "log in to the database with a wrong password", words)
+    return bool(let_in)
+
+
+def _comes_in(port: int, account: str) -> bool:
+    # What stands here explicitly is not taken from a variable or a file of the learner's.
+    where = {"host": loopback.HERE, "port": port, "dbname": labs.DATABASE, "user": account}
+    rest = {"sslmode": "prefer", "sslrootcert": "", "passfile": os.devnull, "connect_timeout": 4}
+    try:
+        psycopg.connect("", password="no password of anybody", **where, **rest).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _both_ways(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -> str:
+    building, me, neighbour = (at.task[name] for name in ("building", "person", "neighbour"))
+    with sql_probe.operator(lab, labs.DATABASE) as operator:
+        count = "SELECT count(*) FROM residents WHERE building = %s"
+        (all_,) = operator.execute(count, [building]).fetchone()
+    seen = manager.rows(f"{_RESIDENTS}?limit=1000")
+    other = next(name for name in labs.HOMES if name != building)
+    seen += manager.rows(f"{_RESIDENTS}?building={other}")
+    passed = manager.rows(_PASSAGES)
+    own = [row for row in seen if row.get("building") == building]
+    at.note(manager.label, "residents of the building", f"{len(own)} of {all_}")
+    at.note(manager.label, "residents of the other building", str(len(seen) - len(own)))
+    mine = resident.status(f"{_RESIDENTS}/{me}", "the own record")
+    others = resident.status(f"{_RESIDENTS}/{neighbour}", "a neighbour's record")
+    listed = [row.get("person") for row in resident.rows(f"{_RESIDENTS}?limit=1000")]
+    at.note(resident.label, "people in the list of residents", str(len(listed)))
+    others_passed = [row for row in resident.rows(_PASSAGES) if row.get("person") != me]
+    at.note(resident.label, "passages of others", str(len(others_passed)))
+    away = [row for row in passed if row.get("building") != building]
+    at.note(manager.label, "passages in the other building", str(len(away)))
+    at.values["status"] = shown(mine)
+    if others == 200 or len(listed) > 1 or others_passed:
+        return "reads_neighbours"
+    if len(seen) > len(own) or away:
+        return "other_building"
+    at.values["found"], at.values["all"] = len(own), all_
+    if mine != 200 or not own:
+        return "nobody"
+    if len(own) < all_ or listed != [me] or not passed:
+        at.values["missing"] = "rows of the manager's or of the resident's own"
+        return "some_missing"
+    return ""
+
+
+def _auditor(at: Attempt, uri: str, service: SignIn) -> str:
+    with _as(at, uri, service, "auditor") as auditor:
+        people = auditor.status(_RESIDENTS)
+        buildings = [row.get("building") for row in auditor.rows(f"{_SERVER}/counts")]
+        at.note(auditor.label, "counts of buildings", str(len(buildings)))
+        if people == 200 and auditor.rows(_RESIDENTS):
+            return "other_building"
+    at.values["missing"] = "the auditor's counts"
+    return "" if sorted(buildings) == sorted(labs.HOMES) else "some_missing"
+
+
+def _streams(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -> str:
+    """The live stream shows to each what is theirs, while all of these pass a door."""
+    building, me, neighbour = at.task["building"], _me(at), int(str(at.task["neighbour"]))
+    stranger = next(home[0] for name, home in labs.HOMES.items() if name != building)
+    theirs = {manager.label: {me, neighbour}, resident.label: {me}}
+    silent = ""
+    for caller in (manager, resident):
+        wanted = theirs[caller.label]
+        with labs.Passing(lab, [stranger, neighbour, me]) as passing:
+
+            def has_all(heard: list[dict], wanted: set = wanted) -> bool:
+                return wanted <= {event.get("person") for event in heard}
+
+            heard = caller.hear(_STREAM, passing.write, has_all, _SECONDS)
+        people = {event.get("person") for event in heard}
+        words = {me: "the resident", neighbour: "the neighbour", stranger: "the other building"}
+        shown_ = [words[person] for person in words if person in people]
+        at.note(caller.label, "who is seen in the live stream", ", ".join(shown_) or "nobody")
+        if people - wanted:
+            return "stream_unfiltered"
+        if not has_all(heard):
+            silent = "some_missing"
+            at.values["missing"] = f"the live stream, {caller.label}"
+    return silent
+
+
+def _afterwards(at: Attempt, uri: str, resident: Caller) -> str:
+    """What a request leaves behind in a connection that is kept."""
+    resident.ask(f"{_RESIDENTS}/{_me(at)}")
+    with Caller(at, "as the monitoring, without a token", uri) as monitoring:
+        (row, *_) = monitoring.rows("/health") or [{}]
+    role = str(row.get("role", "nothing"))
+    at.note("as the monitoring, without a token", "the role of the next request", role)
+    at.values["role"] = role
+    if role in tongren_api.CALLERS:
+        return "role_leaks"
+    return RIGHT if role == tongren_api.ACCOUNT else "not_api"

@@ -1,0 +1,124 @@
+"""Exercise 11, question 5: the key of the tokens is no part of the code, and can be changed."""
+
+import jwt
+
+from leftopen.cases import tongren_api
+from leftopen.checks import back_end_lab as labs
+from leftopen.checks.forged_tokens import SignIn
+from leftopen.checks.http_probe import Caller, must_run, shown, twin
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.engines.backend import Backend
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+
+_RESIDENTS = "/servers/1/residents"
+_ISSUER, _AUDIENCE = "https://doors.tongren.test", "doors"
+
+
+def task(draw: Draw) -> Task:
+    """Draw a learner's values."""
+    draw = labs.variant(draw, 5)
+    first = 2 + draw.number("month", 8)
+    kids = [f"2020-{month:02}" for month in range(first, first + 3)]
+    city = draw.pick("word", ("alder", "hazel", "rowan", "willow"))
+    return Task(
+        retired=(kids[0], "kid of the key that stands in the code; many have read it"),
+        retired_key=(f"{city}-doors-2020-{city}-doors-2020", "that key: accepted no more"),
+        previous=(kids[1], "kid of a key whose tokens are still in use"),
+        previous_key=(draw.password("previous", 48), "that key: accepted, and signs no more"),
+        new=(kids[2], "kid of the new key"),
+        new_key=(draw.password("new", 48), "that key: accepted, and signs"),
+        account=("gate-desk", "an account of the service, a manager's"),
+        password=(draw.password("account"), "its password"),
+    )
+
+
+def _files(task: Task) -> dict[str, str]:
+    text = labs.file("callers_in_source").replace("{key}", str(task["retired_key"]))
+    return {**tongren_api.closed_backend(), "callers.py": text}
+
+
+def open_lab(task: Task) -> PostgresLab:
+    """A service with the key of its tokens in its code."""
+    about = {"role": "manager", "building": next(iter(labs.HOMES))}
+    account = {"account": task["account"], "password": task["password"], **about}
+    return labs.open_lab(task, _files(task), {}, [account])
+
+
+def _signs(task: Task, name: str) -> SignIn:
+    key, kid = str(task[f"{name}_key"]), str(task[name])
+    return SignIn(_ISSUER, _AUDIENCE, key, kid=kid)
+
+
+def turned(at: Attempt, lab: PostgresLab) -> str:
+    """Two keys are accepted, one of them signs, the third is refused, and none is in the code."""
+    if labs.is_untouched(lab, _files(at.task)):
+        return UNTOUCHED
+    uri = must_run(lab.backend).outside.uri
+    new, previous, retired = (_signs(at.task, name) for name in ("new", "previous", "retired"))
+    about = {"role": "manager", "building": next(iter(labs.HOMES))}
+    status = {
+        name: _try(at, uri, f"a token of {name}", service.token(about))
+        for name, service in {"new": new, "previous": previous, "retired": retired}.items()
+    }
+    hidden = SignIn(_ISSUER, _AUDIENCE, retired.key, kid=new.kid).token(about)
+    disguised = _try(at, uri, "a token of retired, with the kid of new", hidden)
+    no_kid = SignIn(_ISSUER, _AUDIENCE, retired.key).token(about)
+    nameless = _try(at, uri, "a token of retired, without a kid", no_kid)
+    unknown = SignIn(_ISSUER, _AUDIENCE, 48 * "u", kid="1999-01").token(about)
+    strange = _try(at, uri, "a token of a key that nobody knows", unknown)
+    at.values["status"] = shown(status["new"])
+    if 200 in (status["retired"], disguised, nameless):
+        return "retired_accepted"
+    if status["new"] != 200:
+        return "new_refused"
+    if status["previous"] != 200:
+        return "previous_refused"
+    if max(strange, nameless, disguised, status["retired"]) >= 500:
+        return "unknown_breaks"
+    signed = _signed_with(at, uri, (new, previous, retired))
+    at.values["signed"] = signed
+    if signed != new.kid:
+        return "login_signs_otherwise"
+    return RIGHT if _follows(at, lab.backend, new, about) else "key_in_code"
+
+
+def _try(at: Attempt, uri: str, what: str, token: str) -> int:
+    with Caller(at, "from outside", uri, token) as caller:
+        return caller.status(_RESIDENTS, f"ask with {what}")
+
+
+def _signed_with(at: Attempt, uri: str, keys: tuple[SignIn, ...]) -> str:
+    """The kid of the key with which the login signs, if its own token names that kid."""
+    body = {"account": at.task["account"], "password": at.task["password"]}
+    with Caller(at, "as the manager", uri) as caller:
+        answer = caller.ask("/login", "POST", json=body)
+    found = f"no token: {shown(answer.status_code)}"
+    if answer.status_code == 200:
+        token = str(answer.json().get("access_token"))
+        found = next((key.kid for key in keys if _is_signed(token, key)), "another key")
+    at.note("as the manager", "the key of the token that the login gives", str(found))
+    return str(found)
+
+
+def _is_signed(token: str, service: SignIn) -> bool:
+    ignore = {"verify_aud": False, "verify_iss": False, "verify_exp": False}
+    try:
+        jwt.decode(token, service.key, [service.algorithm], ignore)
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def _follows(at: Attempt, backend: Backend, new: SignIn, about: dict) -> bool:
+    """Whether the service goes by another key, once its environment holds that one instead."""
+    later = SignIn(_ISSUER, _AUDIENCE, 24 * "ab", kid=new.kid)
+    changed = {n: v.replace(new.key, later.key) for n, v in backend.environment.items()}
+    try:
+        with twin(backend, **changed) as other:
+            accepted = _try(at, other.uri, "a later key of the environment", later.token(about))
+            old = _try(at, other.uri, "the key before it", new.token(about))
+    except BadAnswer:
+        return False
+    return accepted == 200 and old != 200

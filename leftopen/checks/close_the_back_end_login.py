@@ -1,0 +1,177 @@
+"""Exercise 11, question 4: a login that tells nothing, and cannot be tried without end."""
+
+import time
+
+from leftopen.cases import tongren_api
+from leftopen.checks import back_end_lab as labs
+from leftopen.checks.forged_tokens import SignIn
+from leftopen.checks.http_probe import Caller, must_run, shown, twin
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+
+_RESIDENTS = "/servers/1/residents"
+_THIRD = "lobby-desk"  # an account that is there, and of which no login fails
+_TRIES = 3  # of each kind; the shortest counts, so that a busy machine does not
+_MINUTE = 60  # seconds
+_ALIKE = 0.6, 1.6  # how much one may take of the time of the other
+
+
+def task(draw: Draw) -> Task:
+    """Draw a learner's values."""
+    draw = labs.variant(draw, 4)
+    names = draw.shuffle("accounts", ("fern", "heath", "moss", "reed", "sedge", "yarrow"))
+    return Task(
+        account=(f"{names[0]}-desk", "an account that is there, a manager's"),
+        password=(draw.password("account"), "its password"),
+        other=(f"{names[1]}-desk", "another one"),
+        other_password=(draw.password("other"), "its password"),
+        tries=(3 + draw.number("tries", 2), "logins that may fail in a minute, for one account"),
+        tries_address=(8 + draw.number("address", 3), "the same, from one address"),
+        cost=(tongren_api.COST, "of bcrypt, for each password that is stored"),
+    )
+
+
+def _third_password(task: Task) -> str:
+    return str(task["password"])[::-1]
+
+
+def _environment(task: Task) -> dict[str, str]:
+    service = SignIn("", "", f"key of {task['password']} {task['other_password']}", kid="a")
+    return {"TOKEN_KEYS": labs.keys(service)}
+
+
+def _files() -> dict[str, str]:
+    files = tongren_api.closed_backend()
+    del files["limits.py"]
+    main = files["main.py"].replace("openapi_url=None", "openapi_url=None, debug=True")
+    return {**files, "main.py": main, "login.py": labs.file("login_telling")}
+
+
+def open_lab(task: Task) -> PostgresLab:
+    """A login that says which of the two was wrong, and may be tried for ever."""
+    about = {"role": "manager", "building": next(iter(labs.HOMES))}
+    logins = (("account", "password"), ("other", "other_password"))
+    accounts = [{"account": task[a], "password": task[p], **about} for a, p in logins]
+    accounts.append({"account": _THIRD, "password": _third_password(task), **about})
+    return labs.open_lab(task, _files(), _environment(task), accounts)
+
+
+class _Door:
+    """One address from which logins are tried."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self.answers: list[tuple[int, str]] = []
+        self.seconds: list[float] = []
+        self.retry_after = ""
+
+    def login(self, account: object, password: object, times: int = 1) -> list[int]:
+        """Try so many times; keep the answers, and how long each took."""
+        body = {"account": str(account), "password": str(password)}
+        self.answers, self.seconds = [], []
+        for _ in range(times):
+            begin = time.perf_counter()
+            answer = self._caller.ask("/login", "POST", json=body)
+            self.seconds.append(time.perf_counter() - begin)
+            words = answer.text.replace(str(account), "…")
+            self.answers.append((answer.status_code, words))
+            self.retry_after = answer.headers.get("Retry-After", "")
+        self.last = answer
+        return [status for status, _ in self.answers]
+
+
+def says_little(at: Attempt, lab: PostgresLab) -> str:
+    """The same answer whatever was wrong, in the same time, and not without end."""
+    if labs.is_untouched(lab, _files()):
+        return UNTOUCHED
+    # In a second service with the same code: the learner's own keeps no count of these tries.
+    with (
+        twin(must_run(lab.backend)) as service,
+        Caller(at, "as a stranger", service.outside.uri) as outside,
+        Caller(at, "on this machine", service.uri) as here,
+    ):
+        return (
+            _lets_in(at, _Door(here), service.uri)
+            or _traces(at, outside)
+            or _tells(at, _Door(here))
+            or _limits(at, _Door(outside), _Door(here))
+            or RIGHT
+        )
+
+
+def _lets_in(at: Attempt, door: _Door, uri: str) -> str:
+    """Good logins, more of them than may fail, and a token that opens what it should."""
+    account, tries = at.task["other"], int(str(at.task["tries"]))
+    statuses = door.login(account, at.task["other_password"], tries + 1)
+    at.note(f"as {account}", f"log in {tries + 1} times", _row(statuses))
+    at.values["status"] = _row(statuses)
+    if statuses[0] != 200:
+        return "nobody"
+    if statuses[-1] != 200:
+        return "too_early"
+    try:
+        token = str(door.last.json()["access_token"])
+    except (ValueError, KeyError, TypeError):
+        token = ""
+    with Caller(at, f"as {account}", uri, token) as caller:
+        status = caller.status(_RESIDENTS)
+    at.values["status"] = shown(status)
+    return "" if status == 200 else "nobody"
+
+
+def _traces(at: Attempt, outside: Caller) -> str:
+    """What the service says when something breaks: PostgreSQL has no text with a null in it."""
+    answer = outside.ask("/login", "POST", json={"account": "\0", "password": "x"})
+    told = "Traceback" in answer.text or 'File "' in answer.text
+    words = "lines of its code" if told else shown(answer.status_code)
+    at.note("as a stranger", "log in with a character that no account has", words)
+    return "traceback_shown" if told else ""
+
+
+def _tells(at: Attempt, door: _Door) -> str:
+    """Whether an account that is there is told from one that is not."""
+    known = door.login(at.task["account"], "wrong", _TRIES), door.answers, min(door.seconds)
+    unknown = door.login("nobody-desk", "wrong", _TRIES), door.answers, min(door.seconds)
+    at.note("on this machine", "an account that is there, a wrong password", _say(known[1]))
+    at.note("on this machine", "an account that is not there", _say(unknown[1]))
+    if 429 in known[0] + unknown[0]:
+        return "too_early"
+    if known[1] != unknown[1]:
+        return "tells_unknown"
+    ratio = unknown[2] / known[2]
+    alike = _ALIKE[0] < ratio < _ALIKE[1]
+    words = "about the same" if alike else "less time" if ratio < 1 else "more time"
+    at.note("on this machine", "the time of the second, beside the first", words)
+    at.values["longer"] = words
+    return "" if alike else "tells_by_time"
+
+
+def _limits(at: Attempt, outside: _Door, here: _Door) -> str:
+    task, tries, most = at.task, int(str(at.task["tries"])), int(str(at.task["tries_address"]))
+    tried = outside.login(task["other"], "wrong", tries)
+    closed = outside.login(task["other"], task["other_password"])[0]
+    at.note("as a stranger", f"{tries} wrong passwords for {task['other']}", _row(tried))
+    at.note("as a stranger", "then the right one", str(closed))
+    retry = outside.retry_after if closed == 429 else ""
+    sprayed = [outside.login(f"no-{n}-desk", "wrong")[0] for n in range(most)]
+    at.note("as a stranger", f"one try at each of {most} more accounts", _row(sprayed))
+    third = here.login(_THIRD, _third_password(task))[0]
+    at.note(f"as {_THIRD}, on this machine", "log in", str(third))
+    few = sprayed[: most - tries - 2]  # the stranger had failed so often before, or once more
+    if third != 200 or 429 in tried + few:
+        return "too_early"
+    if closed != 429:
+        return "address_only" if 429 in sprayed else "no_limit"
+    if not (retry.isdigit() and 0 < int(retry) <= _MINUTE):
+        return "no_retry_after"
+    return "" if 429 in sprayed else "account_only"
+
+
+def _say(answers: list[tuple[int, str]]) -> str:
+    status, words = answers[-1]
+    return f"{status} {words[:70]}"
+
+
+def _row(statuses: list[int]) -> str:
+    return ", then ".join(f"{statuses.count(s)} × {s}" for s in dict.fromkeys(statuses))

@@ -1,0 +1,33 @@
+"""The login: an account and its password against a token."""
+
+import bcrypt
+import psycopg
+from callers import token
+from fastapi import APIRouter, HTTPException, Request
+from psycopg.rows import dict_row
+from pydantic import BaseModel
+
+from database import DATABASE_URL
+
+router = APIRouter(tags=["login"])
+
+FIND = "SELECT * FROM accounts WHERE account = %s"
+
+
+class Login(BaseModel):
+    """What is sent."""
+
+    account: str
+    password: str
+
+
+@router.post("/login")
+def login(given: Login, request: Request) -> dict:
+    """Give a token for an account and its password."""
+    with psycopg.connect(DATABASE_URL, dbname="accounts", row_factory=dict_row) as db:
+        found = db.execute(FIND, [given.account]).fetchone()
+    if found is None:
+        raise HTTPException(404, f"There is no account {given.account}.")
+    if not bcrypt.checkpw(given.password.encode(), found["password_hash"].encode()):
+        raise HTTPException(401, "The password is wrong.")
+    return {"access_token": token(found), "token_type": "bearer"}
