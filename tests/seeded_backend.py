@@ -116,7 +116,7 @@ class Stage:
         key = folder / "key"
         key.write_text(fault.key)
         place = f"{self.backend.uri}/{fault.path}"
-        return backend.audit(backend.service(place, fault.token, key))
+        return backend.audit(backend.service(place, fault.token, key=key))
 
     def close(self) -> None:
         """End the process."""

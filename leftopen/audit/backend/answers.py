@@ -74,12 +74,9 @@ def _provoked(look: BackendLook) -> Iterator[Answer]:
     for answer in (look.nowhere, look.ask("/%2e%2e%2f%00")):
         if answer is not None:
             yield answer
-    has_token = bool(look.target.token)
     for visit in look.visits:
         for path in _wrong(visit):
-            answer = look.ask(path)
-            if answer is not None and answer.refused and has_token:
-                answer = look.ask(path, login=True)
+            answer = look.ask(path, login=not visit.is_open)
             if answer is not None and not answer.ok:
                 yield answer
 

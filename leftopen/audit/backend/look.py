@@ -288,10 +288,11 @@ class BackendLook:
             )
         order = sorted(asked, key=lambda r: (len(r.places), len(r.path)))
         seen = {route.path: self._visit(route, pool) for route in order}
-        if self.target.token and not any(v.owner and v.owner.ok for v in seen.values()):
-            first = next((v.owner for v in seen.values() if v.owner and v.owner.refused), None)
-            if first is not None:
-                self.login_refused = f"the token is refused: {first.asked} → {first.status}"
+        closed = [v for v in seen.values() if v.is_closed and v.owner is not None]
+        if closed and not any(v.owner.ok for v in closed):
+            refusal = next((v.owner for v in closed if v.owner.status == 401), None)
+            if refusal is not None:
+                self.login_refused = f"the token is refused: {refusal.asked} → 401"
         return [seen[route.path] for route in asked]
 
     def _visit(self, route: Route, pool: Pool) -> Visit:

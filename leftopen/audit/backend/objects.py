@@ -17,8 +17,8 @@ from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 _HOME = ("flat", "household", "family", "home", "apartment")
 """Who shares one of these with the caller lives there too; that is no other's."""
-_STEPS = (1, -1, 2, -2, 3, 10, 100)
-_MOST_ASKED = 60
+_STEPS = (1, -1, 10, 100)
+_MOST_ASKED = 40
 _MOST_TOLD = 4
 Names = set[tuple[str, str]]
 """Fields and the values in them."""

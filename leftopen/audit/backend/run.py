@@ -1,5 +1,6 @@
 """The audit of a service: by itself, or beside that of the database behind it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from leftopen.errors import LeftOpenError, NotLoopback
 MODULES = (access, tokens, objects, answers, door)
 """The modules whose checks entered themselves into the list; their findings stand in this order.
 The door comes last: it tries until it is held back."""
+_OURS = "the lab's service"
 _ALWAYS_BLIND = (
     "what the data mean, and whether they should be kept at all",
     "routes that no description names and no usual place has; WebSockets",
@@ -33,19 +35,19 @@ _BLIND_OUTSIDE_A_LAB = (
 
 def service(
     place: Backend | str,
-    token: str,
-    key: str | Path | None = None,
+    token: str = "",
     ca: str | Path | None = None,
+    key: str | Path | None = None,
     config: str | Path | None = None,
-    wanted: frozenset[str] = frozenset(),
+    wanted: Iterable[str] = (),
 ) -> Service:
     """What is to be audited, past the guard.
 
     Args:
         place: a lab's service, or its address on this machine.
         token: a bearer token; empty for none.
-        key: a file with what signs tokens.
         ca: a file of authorities.
+        key: a file with what signs tokens.
         config: a file with the service's OpenAPI description.
         wanted: what is meant to be open; the paths among them are this service's.
 
@@ -79,19 +81,23 @@ def service(
             "The token has a space, or a letter that no token has. Give it as the login sent it, "
             "without the word Bearer before it."
         )
-    secret = _read(key, "key").strip("\n")
+    for name, path in (("ca", ca), ("key", key), ("config", config)):
+        if path is not None and not Path(path).is_file():
+            raise LeftOpenError(
+                f"{name} names {path}, and there is no such file. Correct the path."
+            )
     return Service(
-        host, port, uri.rstrip("/"), parts.path.rstrip("/"), backend, token, secret,
+        host, port, uri.rstrip("/"), parts.path.rstrip("/"), backend, token, _text(key),
         str(ca) if ca else None, str(config) if config else None,
         frozenset(path for path in wanted if path.startswith("/")),
     )  # fmt: skip
 
 
-def _read(path: str | Path | None, name: str) -> str:
+def _text(key: str | Path | None) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8") if path else ""
+        return Path(key).read_text(encoding="utf-8").strip() if key is not None else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise LeftOpenError(f"{name} names {path}, which cannot be read: {error}.") from None
+        raise LeftOpenError(f"key names {key}, which cannot be read: {error}.") from None
 
 
 def audit(target: Service) -> Report:
@@ -107,7 +113,7 @@ def audit(target: Service) -> Report:
         look.close()
     ours = target.backend is not None
     return Report(
-        "the lab's service" if ours else target.uri,
+        _OURS if ours else target.uri,
         version,
         tuple(outcome.findings),
         tuple(outcome.not_looked),
@@ -125,7 +131,9 @@ def beside(database: Report, found: Report) -> Report:
     refused = [r.rstrip(".") for r in (database.login_refused, found.login_refused) if r]
     return replace(
         database,
-        target=f"{database.target} and {found.target}",
+        target="the lab and its service"
+        if found.target == _OURS
+        else f"{database.target} and {found.target}",
         findings=tuple(findings),
         not_looked=database.not_looked + found.not_looked,
         passed=database.passed + found.passed,
