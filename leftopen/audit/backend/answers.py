@@ -175,7 +175,7 @@ def unlimited_pages(look: BackendLook) -> Iterator[Finding]:
         if count > MOST_RECORDS:
             yield Finding(
                 "unlimited-pages",
-                Severity.WARN,
+                Severity.WARN if visit.is_open else Severity.NOTE,  # who logged in may see them
                 "One request is given as many records as it asks for.",
                 f"{answer.asked} → {'over ' if answer.cut else ''}{count:,} records",
                 "A limit that the caller sets is none. With an upper one, a copy of everything "
