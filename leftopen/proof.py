@@ -71,6 +71,33 @@ def ask(question: Callable[[], Any]) -> Any:
             return str(refusal)
 
 
+def sql(uri: str, statement: str) -> list | str:
+    """Run a statement on PostgreSQL, with a connection of its own; it holds at once.
+
+    Args:
+        uri: the connection string of who runs it.
+        statement: the statement; or several, and then the last one's answer is returned.
+
+    Returns:
+        The rows; or, where there are none to be had, what the server says was done.
+
+    Raises:
+        NotLoopback: the connection string leads to another machine.
+        psycopg.Error: it was refused, or failed.
+    """
+    with _connected(uri) as connection:
+        connection.autocommit = True
+        cursor = connection.execute(statement)
+        while cursor.nextset():
+            pass
+        return cursor.fetchall() if cursor.description else cursor.statusmessage
+
+
+def say(uri: str, statement: str) -> list | str:
+    """As :func:`sql`; a refusal is returned as one line, as of :func:`ask`."""
+    return ask(lambda: sql(uri, statement))
+
+
 def sql_refused(error: psycopg.Error) -> bool:
     """Whether PostgreSQL refused a login or a permission; anything else that failed is neither."""
     if error.sqlstate:

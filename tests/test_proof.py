@@ -11,7 +11,7 @@ from opensearchpy.exceptions import TransportError
 from leftopen.cases import tongren
 from leftopen.errors import ConfigRefused, NotLoopback
 from leftopen.impostor import Impostor
-from leftopen.proof import ask, may, proof
+from leftopen.proof import ask, may, proof, say, sql
 
 
 class Persona:
@@ -192,3 +192,17 @@ def test_what_is_no_refusal_of_postgresql_stops_the_proof(doors):
         may("SELECT 1", "postgresql://a@192.0.2.1/b?connect_timeout=1")
     with pytest.raises(NotLoopback):
         may("SELECT 1", "host=localhost hostaddr=192.0.2.1")
+
+
+@pytest.mark.needs("postgres")
+def test_a_statement_holds_at_once_and_a_refusal_is_one_line(doors):
+    operator = doors.inside.uri_of("doors_1")
+    assert sql(operator, "CREATE TABLE kept (a integer); INSERT INTO kept VALUES (1), (2)") == (
+        "INSERT 0 2"
+    )
+    assert sql(operator, "SELECT 1; SELECT a FROM kept ORDER BY a") == [(1,), (2,)]
+    assert sql(operator, "SELECT a FROM kept WHERE false") == []
+    assert say(door(doors), "SELECT a FROM kept") == "refused: permission denied for table kept"
+    assert say(door(doors), "SELECT 1") == [(1,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(door(doors), "DROP TABLE kept")
