@@ -2,13 +2,12 @@
 
 The right server has a private authority with the right names, TLS for all who come from elsewhere,
 SCRAM, a superuser that comes by its socket alone, an owner of the tables who cannot log in, and
-four accounts with a part each: one writes passages, one manages a building, one counts, one deletes.
+four accounts with a part each: one writes passages, one manages a house, one audits, one deletes.
 """
 
-import contextlib
 import datetime
 import os
-from collections.abc import Iterator
+import time
 
 import psycopg
 from cryptography import x509
@@ -50,12 +49,13 @@ CREATE FUNCTION storeys(name text) RETURNS integer LANGUAGE plpgsql SECURITY DEF
     SET search_path = public, pg_temp
     AS $$ BEGIN RETURN (SELECT storeys FROM buildings WHERE building = name); END $$;
 """
-AT_ONCE = ("log_statement = 'none'",)
+OPS = "a password of postgres that nobody guesses"
 
 
 def prepare(connect: Connect) -> None:
     """The accounts of the right server, and their parts."""
     with connect("postgres") as operator:
+        operator.execute(f"ALTER ROLE postgres PASSWORD '{OPS}'")
         for name, word in WORDS.items():
             operator.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{word}'")
     with connect(DATABASE) as operator:
@@ -79,6 +79,21 @@ class Stage:
             for statement in filter(str.strip, statements.split(";\n")):
                 operator.execute(statement)
 
+    def reload(self) -> None:
+        """Let the server read its settings again; return when a new session has them."""
+        asked = "SELECT pg_conf_load_time()"
+        uri = self.lab.inside.uri
+
+        def ask(query: str) -> object:
+            with psycopg.connect(uri, autocommit=True) as operator:
+                return operator.execute(query).fetchone()[0]
+
+        before = ask(asked)
+        ask("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 10
+        while ask(asked) == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def hba(self, text: str = tongren.HBA_LOCKED) -> None:
         """Write pg_hba.conf, and let the server read it."""
         self.lab.configure(text, file="pg_hba.conf")
@@ -89,17 +104,10 @@ class Stage:
 
     def audit(self, **more: object) -> Report:
         """Audit the server as its operator; that it listens is wanted."""
+        if "client_uri" in more:
+            ca = str(self.lab.certificates.ca)
+            more["client_uri"] = str(more["client_uri"]).replace("CA", ca)
         return run(self.lab, **{"wanted": ["*"], **more})
-
-
-@contextlib.contextmanager
-def planted(stage: Stage, fault: "object") -> Iterator[None]:
-    """The server with a fault, and right again afterwards."""
-    try:
-        fault.plant(stage)
-        yield
-    finally:
-        fault.mend(stage)
 
 
 def odd_certificate(stage: Stage) -> None:

@@ -53,15 +53,19 @@ def lines(name: str, finds: dict[str, str], above: str, below: str = HBA_LOCKED)
 def setting(name: str, finds: dict[str, str], line: str) -> Fault:
     """A fault of a setting that holds at once."""
     variable = line.split()[0]
-    undo = f"ALTER SYSTEM RESET {variable};\nSELECT pg_reload_conf();\nSELECT pg_sleep(0.1)"
-    return sql(name, finds, f"ALTER SYSTEM SET {line};\n{undo.partition(chr(10))[2]}", undo)
+    return Fault(
+        name,
+        finds,
+        lambda s: (s.do(f"ALTER SYSTEM SET {line}"), s.reload()),
+        lambda s: (s.do(f"ALTER SYSTEM RESET {variable}"), s.reload()),
+    )
 
 
-URI = "postgresql://door_service@db.example/doors_1"
-CA = "&sslrootcert=ca.pem"
+URI = "postgresql://door_service@localhost/doors_1"
+CA = "&sslrootcert=CA"
 OWNER = "ALTER TABLE residents OWNER TO "
 VIEW = "CREATE VIEW everyone {0} AS SELECT * FROM residents;\nGRANT SELECT ON everyone TO manager"
-DEFINER = "CREATE FUNCTION look() RETURNS bigint LANGUAGE sql SECURITY DEFINER {0}AS 'SELECT 1::bigint'"
+DEFINER = "CREATE FUNCTION look() RETURNS integer LANGUAGE sql SECURITY DEFINER {0}AS 'SELECT 1'"
 MD5 = "SET password_encryption = 'md5';\n"
 LONG = "PASSWORD 'a password of board that nobody guesses'"
 
@@ -73,11 +77,11 @@ LIVE = (
           "host doors_1 auditor all trust"),
     lines("trust on this machine", {"no-login": "fix"}, "host all all 127.0.0.1/32 trust"),
     lines("trust for every account of the machine", {"no-login": "warn"}, "local all all trust"),
-    lines("trust inside TLS", {"no-login": "fix"}, "hostssl all all samenet trust"
-          "\nhostssl all all 127.0.0.0/8 trust"),
+    lines("trust inside TLS", {"no-login": "fix"}, "hostssl all all 127.0.0.0/8 trust"),
     lines("a right line below a trusting one", {"no-login": "fix", "hba-shadowed": "note"},
           "host all all all trust"),
-    lines("password sent as it is, in clear", {"hba-password": "fix", "plaintext-beside-tls": "fix"},
+    lines("password sent as it is, in clear",
+          {"hba-password": "fix", "plaintext-beside-tls": "fix"},
           "host doors_1 auditor all password"),
     lines("password sent as it is, inside TLS", {"hba-password": "warn"},
           "hostssl doors_1 auditor all password"),
@@ -85,7 +89,7 @@ LIVE = (
     lines("the superuser from any address", {"hba-wide": "warn"},
           "hostssl all all 0.0.0.0/0 scram-sha-256"),
     lines("plain text beside TLS", {"plaintext-beside-tls": "fix"},
-          "host doors_1 all 0.0.0.0/0 scram-sha-256"),
+          "host doors_1 manager 0.0.0.0/0 scram-sha-256"),
     # accounts
     role("password equal to the name", {"weak-password": "fix"}, "PASSWORD 'board'"),
     role("password on every list", {"weak-password": "fix"}, "PASSWORD 'changeme'"),
@@ -95,13 +99,14 @@ LIVE = (
         f"{MD5}CREATE ROLE board LOGIN PASSWORD 'secret'", "DROP ROLE board"),
     setting("the next password as MD5", {"md5-encryption": "warn"}, "password_encryption = 'md5'"),
     Fault("account without a password, trusted", {"no-password": "note", "no-login": "fix"},
-          lambda s: (s.do("CREATE ROLE board LOGIN"), s.hba(f"host all board all trust\n{HBA_LOCKED}")),
+          lambda s: (s.do("CREATE ROLE board LOGIN"),
+                     s.hba(f"host all board all trust\n{HBA_LOCKED}")),
           lambda s: (s.hba(), s.do("DROP ROLE board"))),
     role("superuser, to cure permission denied", {"broad-role": "fix"}, f"SUPERUSER {LONG}"),
     role("superuser by way of a group", {"broad-role": "fix"}, LONG,
          "CREATE ROLE rulers SUPERUSER;\nGRANT rulers TO board;\nALTER ROLE board NOINHERIT"),
     Fault("application that logs in as postgres", {"broad-role": "fix"},
-          more={"client_uri": f"postgresql://postgres@db.example/?sslmode=verify-full{CA}"}),
+          more={"client_uri": f"postgresql://postgres@localhost/?sslmode=verify-full{CA}"}),
     role("account that makes roles", {"dangerous-right": "fix"}, f"CREATEROLE {LONG}"),
     role("account that makes databases", {"dangerous-right": "warn"}, f"CREATEDB {LONG}"),
     role("account that copies the server", {"dangerous-right": "fix"}, f"REPLICATION {LONG}"),
@@ -117,7 +122,8 @@ LIVE = (
     sql("a table given to everyone", {"public-grant": "fix"},
         "GRANT SELECT ON residents TO PUBLIC", "REVOKE SELECT ON residents FROM PUBLIC"),
     sql("a column given to everyone", {"public-grant": "fix"},
-        "GRANT SELECT (name) ON visitors TO PUBLIC", "REVOKE SELECT (name) ON visitors FROM PUBLIC"),
+        "GRANT SELECT (name) ON visitors TO PUBLIC",
+        "REVOKE SELECT (name) ON visitors FROM PUBLIC"),
     sql("the next table given to everyone", {"public-grant": "warn"},
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
         "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC"),
@@ -186,10 +192,67 @@ LIVE = (
     Fault("client without an authority", {"client-no-ca": "warn"},
           more={"client_uri": f"{URI}?sslmode=verify-full"}),
     Fault("password in the client's string", {"client-password": "note"},
-          more={"client_uri": f"postgresql://a:b@db.example/?sslmode=verify-full{CA}"}),
+          more={"client_uri": f"postgresql://a:b@localhost/?sslmode=verify-full{CA}"}),
     Fault("listening where nobody wants it", {"bound-everywhere": "note"}, more={"wanted": []}),
 )  # fmt: skip
 """Faults that are planted while the server runs."""
+
+
+QUIET = (
+    lines("md5 in pg_hba.conf, with SCRAM stored", {}, "hostssl doors_1 manager all md5"),
+    lines("peer by the socket", {}, "local all all peer"),
+    lines("a refusal above a trusting line", {"hba-shadowed": "note"},
+          "host all all all reject\nhost all all all trust",
+          "local all all peer"),
+    lines("trust for nobody who is there", {}, "host all nobody_at_all all trust"),
+    lines("this machine in clear, with SCRAM", {}, "host doors_1 all 127.0.0.1/32 scram-sha-256"),
+    lines("ident on this machine", {}, "host doors_1 manager 127.0.0.1/32 ident"),
+    lines("a superuser by certificate", {}, "hostssl doors_1 postgres all cert"),
+    role("an account with a part of its own", {}, LONG, "GRANT SELECT ON buildings TO board"),
+    Fault("a second administrator, once named", {},
+          lambda s: (s.do(f"CREATE ROLE board LOGIN SUPERUSER {LONG}"),
+                     s.hba(f"host all board all reject\n{HBA_LOCKED}")),
+          lambda s: (s.hba(), s.do("DROP ROLE board")), {"administrators": ["board"]}),
+    sql("an account that cannot log in may more", {}, "CREATE ROLE group_of SUPERUSER BYPASSRLS",
+        "DROP ROLE group_of"),
+    sql("an owner without FORCE who cannot log in", {},
+        "ALTER TABLE residents NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE residents FORCE ROW LEVEL SECURITY"),
+    sql("an owner with FORCE", {}, f"{OWNER}retention;\nREVOKE ALL ON residents FROM retention",
+        f"{OWNER}door_owner;\nGRANT ALL ON residents TO door_owner"),
+    sql("a view that looks with its reader's eyes", {},
+        VIEW.format("WITH (security_invoker)").replace("*", "person, building, flat"),
+        "DROP VIEW everyone"),
+    sql("a view of figures alone", {"row-security-bypass": "note"},
+        "CREATE VIEW counts AS SELECT building, count(*) FROM passages GROUP BY 1;\n"
+        "GRANT SELECT ON counts TO auditor", "DROP VIEW counts"),
+    sql("a view of the superuser's that nobody may read", {},
+        "CREATE VIEW own AS SELECT * FROM residents", "DROP VIEW own"),
+    sql("a policy that is true for one account", {"policy-true": "note"},
+        "CREATE POLICY all_of_it ON passages FOR SELECT TO auditor USING (true)",
+        "DROP POLICY all_of_it ON passages"),
+    sql("a restrictive policy that is always true", {},
+        "CREATE POLICY more ON passages AS RESTRICTIVE TO manager USING (true)",
+        "DROP POLICY more ON passages"),
+    sql("a function with its search_path", {},
+        DEFINER.format("SET search_path = pg_catalog, pg_temp "), "DROP FUNCTION look"),
+    sql("a function that is bound when it is made", {},
+        "CREATE FUNCTION look() RETURNS integer LANGUAGE sql SECURITY DEFINER RETURN 1",
+        "DROP FUNCTION look"),
+    sql("a function that nobody else may call", {},
+        f"{DEFINER.format('')};\nREVOKE ALL ON FUNCTION look FROM PUBLIC", "DROP FUNCTION look"),
+    sql("a table given to one account", {}, "GRANT SELECT ON buildings TO retention",
+        "REVOKE SELECT ON buildings FROM retention"),
+    sql("an extension that stays inside", {}, "CREATE EXTENSION pgcrypto",
+        "DROP EXTENSION pgcrypto"),
+    setting("changes of the schema in the log", {}, "log_statement = 'ddl'"),
+    setting("TLS 1.2 as the floor", {}, "ssl_min_protocol_version = 'TLSv1.2'"),
+    setting("TLS 1.3 as the floor", {}, "ssl_min_protocol_version = 'TLSv1.3'"),
+    Fault("a careful client", {}, more={"client_uri": f"{URI}?sslmode=verify-full{CA}"}),
+    Fault("a client by its socket", {},
+          more={"client_uri": "host=/var/run/postgresql user=door_service dbname=doors_1"}),
+)  # fmt: skip
+"""What is no fault, and the notes, if any, that it may have."""
 
 
 def as_found(stage: Stage) -> None:
@@ -216,4 +279,3 @@ RESTARTS = (
            "identifiers-in-clear": "warn"}, as_found, more={"wanted": []}),
 )  # fmt: skip
 """Faults of postgresql.conf, which a restart brings."""
-

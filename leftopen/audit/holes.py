@@ -24,7 +24,7 @@ AS_OF = "21 Nov 2026"
 class Hole:
     """A row of the table; ``fixed`` is empty where no version of the line was ever mended.
 
-    The line is as long as it needs to be: ``6.0`` for MongoDB, ``2`` for OpenSearch.
+    The line is as long as it needs to be: ``6.0`` for MongoDB, ``2`` for OpenSearch, ``15``.
     """
 
     cve: str

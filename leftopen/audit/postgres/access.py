@@ -12,6 +12,7 @@ import psycopg
 
 from leftopen.audit.checks import check
 from leftopen.audit.postgres import hba
+from leftopen.audit.postgres.accounts import administrators
 from leftopen.audit.postgres.client import application
 from leftopen.audit.postgres.look import WRONG, Door, PostgresLook
 from leftopen.audit.report import Finding, Severity
@@ -237,20 +238,24 @@ def hba_ident(look: PostgresLook) -> Iterator[Finding]:
         )
 
 
+_GUESSABLE = ("scram-sha-256", "md5", *hba.SENT_IN_CLEAR)
+
+
 @check("hba-wide")
 def hba_wide(look: PostgresLook) -> Iterator[Finding]:
-    """May a superuser, or a copy of the whole server, be asked for from any address?"""
-    rulers = {role.name for role in look.roles.values() if role.superuser or role.replicates}
+    """May an administrator's password be tried from any address?"""
+    ours = administrators(look)
     found = []
     for reach in look.reaches:
-        those = [c for c in reach.those(hba.ANYWHERE) if c.role in rulers]
-        if those and reach.rule.method not in (hba.REFUSES, hba.ASKS_NOTHING):
+        those = [c for c in reach.those(hba.ANYWHERE) if c.role in ours]
+        needs_more = any(option.startswith("clientcert=verify") for option in reach.rule.options)
+        if those and reach.rule.method in _GUESSABLE and not needs_more:
             found.append((reach, sorted({client.role for client in those})))
     if found:
         yield Finding(
             "hba-wide",
             Severity.WARN,
-            "The superuser may try its password from any address.",
+            "An administrator's password may be tried from any address.",
             "; ".join(
                 f"pg_hba.conf, line {r.rule.line} → {r.rule.text}, the first line for "
                 f"{', '.join(names)} from any address"

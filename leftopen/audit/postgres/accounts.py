@@ -145,12 +145,12 @@ def md5_verifier(look: PostgresLook) -> Iterator[Finding]:
 @check("md5-encryption")
 def md5_encryption(look: PostgresLook) -> Iterator[Finding]:
     """Would the next password be stored as MD5?"""
-    if look.settings["password_encryption"] != "scram-sha-256":
+    if look.setting("password_encryption") != "scram-sha-256":
         yield Finding(
             "md5-encryption",
             Severity.WARN,
             "The next password will be stored as MD5.",
-            f"password_encryption → {look.settings['password_encryption']}",
+            f"password_encryption → {look.setting('password_encryption')}",
             "scram-sha-256 in pg_hba.conf then refuses that account, and somebody turns back to "
             "a weaker line to let it in.",
             "CWE-916",

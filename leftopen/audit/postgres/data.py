@@ -39,7 +39,8 @@ def identifiers_in_clear(look: PostgresLook) -> Iterator[Finding]:
     readers: set[str] = set()
     kinds: dict[str, str] = {}
     where: list[str] = []
-    is_open = bool(entries(look))
+    anyone = {entry.client.role for entry in entries(look)}
+    is_open = any(look.roles[name].superuser for name in anyone if name in look.roles)
     for database in look.databases:
         for oid, schema, table in look.rows(_TABLES, database):
             seen += 1

@@ -182,9 +182,26 @@ class PostgresLook:
             user=target.user or "postgres",
             password=target.password or WRONG,
             dbname=database,
-            sslmode="prefer",  # certificates are judged by checks of their own
+            sslmode=self._sslmode(database),
             **cert,
         )
+
+    def _sslmode(self, database: str) -> str:
+        """TLS where this client is not turned away inside it; a password goes one way alone.
+
+        Any certificate will do here: certificates are judged by checks of their own.
+
+        Raises:
+            CouldNotLook: without an account, when a password is asked for.
+        """
+        role = self.target.user or "postgres"
+        answers = {way: self.ask(self.inside, way, role, database) for way in self.inside.ways}
+        if not self.target.user:
+            answers = {way: answer for way, answer in answers.items() if answer.let_in}
+            if not answers:
+                raise CouldNotLook(NEEDS_LOGIN)
+        heard = [way for way, answer in answers.items() if answer.method]
+        return "require" if "tls" in heard or (self.inside.tls and not heard) else "disable"
 
     @once
     def eye(self) -> psycopg.Connection:
@@ -196,8 +213,7 @@ class PostgresLook:
         except psycopg.Error as error:
             why = _words(error)
             if not self.target.user:
-                told = f"the operator is not let in: {why}" if self.lab else NEEDS_LOGIN
-                raise CouldNotLook(told) from None
+                raise CouldNotLook(f"the operator is not let in: {why}") from None
             self.login_refused = f"the login of {self.target.user!r} is refused: {why}"
             raise CouldNotLook(self.login_refused) from None
         self._connections[database] = connection
@@ -259,6 +275,16 @@ class PostgresLook:
         """The settings in force. What the lab has put in place of a setting says nothing."""
         return dict(self.rows("SELECT name, setting FROM pg_settings"))
 
+    def setting(self, name: str) -> str:
+        """One setting in force.
+
+        Raises:
+            CouldNotLook: this login may not see it.
+        """
+        if name not in self.settings:
+            raise CouldNotLook(f"the login {self.who!r} may not see {name}")
+        return self.settings[name]
+
     @once
     def databases(self) -> list[str]:
         """The databases of applications."""
@@ -318,7 +344,7 @@ class PostgresLook:
         logins = {role.name: role.groups for role in self.roles.values() if role.logs_in}
         copies = {n for n in logins if self.roles[n].replicates or self.roles[n].superuser}
         goals = {n: [*self.databases, *(["replication"] if n in copies else [])] for n in logins}
-        tls = self.settings["ssl"] == "on"
+        tls = self.setting("ssl") == "on"
         return hba.reaches(self.rules, logins, goals, tls, self.lab is not None)
 
     @once
@@ -340,7 +366,7 @@ class PostgresLook:
         heard = shared.listening(self.target.port)
         if found := sorted({address.removeprefix("::ffff:") for address, _ in heard}):
             return found
-        return _split(self.settings["listen_addresses"])
+        return _split(self.setting("listen_addresses"))
 
     # -- the log ------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def old_tls(look: PostgresLook) -> Iterator[Finding]:
         unseen = str(why)
     floor = "TLSv1.2"
     with contextlib.suppress(CouldNotLook):
-        floor = look.settings["ssl_min_protocol_version"]
+        floor = look.setting("ssl_min_protocol_version")
     evidence = [f"handshake with TLS {' and '.join(accepted)} alone → accepted"] if accepted else []
     evidence += [f"ssl_min_protocol_version → {floor or '(empty)'}"] if floor in _OLD else []
     if evidence:
