@@ -1,34 +1,11 @@
-"""Exercise 02, question 5: what sources agree on, what they dispute, and what none of them shows.
+"""Exercise 02, question 5: what sources agree on, what they dispute, and what nobody shows."""
 
-The statements are ours, in the words of a draft for a newspaper; the claims of the ledger beside
-each say where it belongs.
-"""
-
-from dataclasses import dataclass
-
-from leftopen.checks.probe import BadAnswer
+from leftopen.checks import draft
+from leftopen.checks.draft import Statement
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.learner import Draw
 
 AGREED, DISPUTED, NOT_SHOWN = WORDS = ("agreed", "disputed", "not shown")
-_LETTERS = "ABCDEFGH"
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement of the draft.
-
-    Attributes:
-        text: what is said.
-        claims: the claims of the ledger to read.
-        word: where it belongs.
-        kind: of which misconception it is a trial.
-    """
-
-    text: str
-    claims: str
-    word: str
-    kind: str
 
 
 _AGREED = tuple(
@@ -80,24 +57,13 @@ def task(draw: Draw) -> Task:
     """Eight statements under letters: three agreed, two disputed, three that nobody shows."""
     chosen = draw.shuffle("agreed", _AGREED)[:3] + draw.shuffle("disputed", _DISPUTED)[:2]
     chosen += [draw.pick(group[0].kind, group) for group in (_WHO, _MONTHS, _ELSEWHERE)]
-    shown = zip(_LETTERS, draw.shuffle("order", chosen), strict=True)
-    return Task(**{letter: (s.text, f"read {s.claims}") for letter, s in shown})
+    return draft.task(draw, chosen)
 
 
 def check(at: Attempt, judged: dict) -> str:
     """For each letter the right word."""
-    every = {s.text: s for s in _ALL}
-    asked = {letter: every[text] for letter, text in at.task.items()}
-    _must_be_complete(judged, asked)
-    for word in WORDS:
-        at.note("your answer", f"count the letters with {word!r}", str(_count(judged, word)))
-    wrong = {letter: s for letter, s in asked.items() if judged[letter] != s.word}
-    if not wrong:
-        for letter, s in asked.items():
-            at.note(letter, f"read {s.claims.replace(' ', ', ')}", s.word)
-        return RIGHT
-    at.values["count"] = len(wrong)
-    return _verdict(judged, wrong)
+    wrong = draft.judge(at, judged, _ALL, WORDS)
+    return _verdict(judged, wrong) if wrong else RIGHT
 
 
 def _verdict(judged: dict, wrong: dict[str, Statement]) -> str:
@@ -118,21 +84,3 @@ def _verdict(judged: dict, wrong: dict[str, Statement]) -> str:
         "months": "data_are_not_exposure",
         "elsewhere": "another_story",
     }[kind]
-
-
-def _count(judged: dict, word: str) -> int:
-    return sum(given == word for given in judged.values())
-
-
-def _must_be_complete(judged: dict, asked: dict[str, Statement]) -> None:
-    if set(judged) != set(asked):
-        raise BadAnswer(f"`judged` must have the letters {_letters(asked)} as keys, and no others")
-    if strange := [word for word in judged.values() if word not in WORDS]:
-        raise BadAnswer(
-            f"`judged` holds {strange[0]!r}. Use the words {', '.join(map(repr, WORDS))}"
-        )
-
-
-def _letters(asked: dict[str, Statement]) -> str:
-    """The letters of a task, as ``A to H``."""
-    return f"{min(asked)} to {max(asked)}"

@@ -1,0 +1,165 @@
+"""Exercise 03, question 6: both doors closed to strangers, and the desk and the doors served."""
+
+import contextlib
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from leftopen.checks.case_tongren_doors_server import DATABASES, SERVERS, Server, ask, expected
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
+from leftopen.checks.sql_probe import Who, operator
+from leftopen.lab import Lab
+from leftopen.lab_postgres import Connect, PostgresLab
+from leftopen.learner import Draw
+
+_NAMES = ("gate_writer", "door_log", "lift_and_gate", "entry_feed")
+_ROUTES = ("buildings", "residents", "visitors", "passages", "passages/stream")
+_INSERT = (
+    "INSERT INTO passages (passage, at, building, door, direction, visitor, status) "
+    "SELECT coalesce(max(passage), 0) + 1, now(), 'A01', 'main', 'in', 1, 'normal' FROM passages"
+)
+
+
+def _task(draw: Draw) -> Task:
+    server = Server.of(draw)
+    account = server.draw.pick("account", _NAMES)
+    return Task(
+        number=server.row,
+        account=(account, "the account with which the program of the doors writes"),
+    )
+
+
+def _open(task: Task) -> PostgresLab:
+    def prepare(connect: Connect) -> None:
+        name = sql.Identifier(task["account"])
+        for number, database in enumerate(DATABASES):
+            with connect(database) as connection:
+                if number == 0:  # a role is known to all databases
+                    connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+                grant = sql.SQL("GRANT SELECT, INSERT ON passages TO {}")
+                connection.execute(grant.format(name))
+
+    return Server(task["number"]).open(prepare)
+
+
+def _check(at: Attempt, lab: PostgresLab) -> str:
+    """No record for a stranger, by either door; for the desk and for the doors' program, all."""
+    told = _routes_that_tell(lab)
+    account = at.task["account"]
+    ways = {(who, name): _reads(at, lab, who, name) for who in _who(account) for name in DATABASES}
+    if lab.is_as_found and len(told) == len(_ROUTES) and all(ways.values()):
+        return UNTOUCHED
+    there, all_rows = _passages(lab), expected(at.task["number"])
+    shown = ", ".join(told) if 0 < len(told) < len(_ROUTES) else "records" if told else "refused"
+    at.note("as a stranger", "ask the service for records", shown)
+    for (who, name), reads in ways.items():
+        at.note("as a stranger", f"read {name} as {who}", "accepted" if reads else "refused")
+    desk = _desk(at, lab)
+    writes = _writes(at, lab, account)
+    kept = "all are there" if there >= all_rows else f"{there} of {all_rows}"
+    at.note("as the operator", "count the passages", kept)
+    at.values.update(there=there, expected=all_rows, routes=shown, account=account)
+    if there < all_rows:
+        return "emptied"
+    if told or any(ways.values()):
+        return _which_is_open(at, lab, told, ways)
+    if (lab.is_exposed and not lab.outside.is_open) or _unplugged(lab):
+        return "relay_shut"
+    if not desk and not writes:
+        return "everybody_refused"
+    if not desk:
+        return "desk_refused" if lab.backend.is_running else "service_stopped"
+    return RIGHT if writes else "doors_refused"
+
+
+def _which_is_open(
+    at: Attempt, lab: PostgresLab, told: list[str], ways: dict[tuple[str, str], bool]
+) -> str:
+    if told and any(ways.values()):
+        return "nothing_closed" if lab.is_in_force else "not_restarted"
+    if told:
+        return "service_left" if len(told) == len(_ROUTES) else "some_routes_left"
+    if not lab.is_in_force:
+        return "not_restarted"
+    if all(ways.values()):
+        return "database_left"
+    accounts = {who for (who, _), reads in ways.items() if reads}
+    databases = {name for (_, name), reads in ways.items() if reads}
+    at.values.update(who=" and ".join(sorted(accounts)), databases=" and ".join(sorted(databases)))
+    return "one_account_refused" if len(databases) == len(DATABASES) else "one_database_refused"
+
+
+def _who(account: str) -> tuple[str, str]:
+    return "postgres", account
+
+
+def _routes_that_tell(lab: PostgresLab) -> list[str]:
+    """The routes by which the service gives records to a stranger."""
+    if not lab.backend.is_running:
+        return []
+    told = []
+    for route in _ROUTES:
+        path = f"{lab.backend.outside.uri}/servers/{SERVERS[0]}/{route}"
+        with (
+            contextlib.suppress(httpx.HTTPError),
+            httpx.stream("GET", path, timeout=5, trust_env=False) as answer,
+        ):
+            stream = answer.headers.get("content-type", "").startswith("text/event-stream")
+            if answer.status_code == 200 and (stream or answer.read() not in (b"[]", b"{}")):
+                told.append(route)
+    return told
+
+
+def _reads(at: Attempt, lab: PostgresLab, account: str, database: str) -> bool:
+    """Whether a stranger with the name of an account reads a passage of a database."""
+    with Who(at, "as a stranger", lab, (account, ""), database, outside=True) as stranger:
+        try:
+            return bool(stranger.run("SELECT 1 FROM passages LIMIT 1"))
+        except psycopg.Error:  # nothing answers, or it is no database any more
+            return False
+
+
+def _desk(at: Attempt, lab: PostgresLab) -> bool:
+    """Whether the desk, on the same machine, gets passages of each server, as before."""
+    served = True
+    for server in SERVERS:
+        try:
+            answer = ask(lab.backend.uri, f"/servers/{server}/passages", limit=3)
+            got = f"{len(answer.json())} passages" if answer.is_success else str(answer.status_code)
+            served &= answer.is_success and len(answer.json()) == 3
+        except (httpx.HTTPError, ValueError, TypeError):
+            got, served = "no answer", False
+        at.note("as the desk", f"ask the service for 3 passages of server {server}", got)
+    return served
+
+
+def _writes(at: Attempt, lab: PostgresLab, account: str) -> bool:
+    """Whether the program of the doors, on the same machine, can write into each database."""
+    can = True
+    for name in DATABASES:
+        with Who(at, f"as {account}, on the machine", lab, (account, ""), name) as doors:
+            try:
+                wrote = doors.allows(_INSERT)
+            except psycopg.Error:
+                wrote = False
+        at.note(doors.label, f"write into {name}", "accepted" if wrote else "refused")
+        can &= wrote
+    return can
+
+
+def _passages(lab: PostgresLab) -> int:
+    """How many passages there are in all databases."""
+    there = 0
+    for name in DATABASES:
+        with contextlib.suppress(psycopg.Error), operator(lab, name) as connection:
+            there += connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+    return there
+
+
+def _unplugged(lab: PostgresLab) -> bool:
+    backend = lab.backend
+    return backend.is_running and backend.is_exposed and not backend.outside.is_open
+
+
+QUESTION = Question(asks={"lab": Lab}, check=_check, task=_task, lab=_open)
