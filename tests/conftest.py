@@ -31,6 +31,7 @@ LONGEST = [
     "tests/test_browser.py",
     "tests/test_learners.py",
     "tests/test_audit_search.py",
+    "tests/test_audit_postgres.py",
     "tests/test_lab_opensearch.py",
     "tests/test_life_and_death.py",
     "tests/test_exercises.py",
