@@ -138,6 +138,19 @@ def test_where_no_namespace_can_be_made_it_says_why(monkeypatch):
     assert run_suite.leave_network() == "that needs root"
 
 
+def test_the_suites_folder_is_in_memory_where_there_is_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(run_suite, "_LEAST_MEMORY", 1)
+    with run_suite.temporary_folder(tmp_path) as folder:
+        assert Path(folder).parent == tmp_path
+        assert Path(folder).stat().st_mode & 0o777 == 0o711
+    assert list(tmp_path.iterdir()) == []
+    with run_suite.temporary_folder(tmp_path / "none") as folder:
+        assert folder == ""
+    monkeypatch.setattr(run_suite, "_LEAST_MEMORY", 2**60)
+    with run_suite.temporary_folder(tmp_path) as folder:
+        assert folder == ""
+
+
 def test_the_suite_is_one_call_of_pytest_over_everything():
     command = run_suite.pytest_command(["-k", "x"])
     assert command[1:4] == ["-m", "pytest", "tests"]
