@@ -150,7 +150,13 @@ class Reach:
         """Its clients from these places, in this way, in a fixed order."""
         return sorted(
             (c for c in self.clients if c.place in places and way in ("", c.way)),
-            key=lambda c: (places.index(c.place), c.database == "replication", c.role, c.database),
+            key=lambda c: (
+                places.index(c.place),
+                c.database == "replication",
+                c.role,
+                c.database,
+                c.way,
+            ),
         )
 
     @property
