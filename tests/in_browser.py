@@ -8,13 +8,7 @@ ARTEFACTS = ROOT / "artefacts"
 
 def run_all(page, address):
     """Open a notebook, clear it, run all its cells, wait until its kernel is idle."""
-    page.goto(address)
-    page.wait_for_function(
-        "() => { const p = window.jupyterapp?.shell?.currentWidget;"
-        " return p?.sessionContext?.session?.kernel?.status === 'idle'; }"
-    )
-    # The committed outputs go first, so that what is seen afterwards is new.
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    open_lesson(page, address)  # without its outputs, so that what is seen afterwards is new
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(
         """() => {
@@ -26,6 +20,17 @@ def run_all(page, address):
                 && code.every(c => c.model.executionCount !== null);
         }"""
     )
+
+
+def open_lesson(page, address):
+    """Open a notebook without its outputs; return the sources of its code cells."""
+    page.goto(address)
+    page.wait_for_function(
+        "() => { const p = window.jupyterapp?.shell?.currentWidget;"
+        " return p?.sessionContext?.session?.kernel?.status === 'idle'; }"
+    )
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    return sources(page)
 
 
 def errors(page):

@@ -9,7 +9,7 @@ import pytest
 from conftest import find_chromium
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from in_browser import keep_picture, run_cell, sources, write
+from in_browser import keep_picture, open_lesson, run_cell, write
 from playwright.sync_api import Error
 
 pytestmark = pytest.mark.needs("opensearch", "chromium")
@@ -23,17 +23,6 @@ print(lab.outside.uri, lab.certificates.server_certificate)
 """
 
 
-def open_lesson(page, jupyter):
-    """Open lesson 02 without its outputs; return the sources of its cells."""
-    page.goto(jupyter.format(LESSON))
-    page.wait_for_function(
-        "() => { const p = window.jupyterapp?.shell?.currentWidget;"
-        " return p?.sessionContext?.session?.kernel?.status === 'idle'; }"
-    )
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    return sources(page)
-
-
 def spki(path):
     """What Chromium calls a key by: SHA-256 of its SubjectPublicKeyInfo, in Base64."""
     key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
@@ -42,7 +31,7 @@ def spki(path):
 
 
 def test_the_link_of_lesson_02_opens_the_index_and_the_locked_one_asks(page, jupyter):
-    cells = open_lesson(page, jupyter)
+    cells = open_lesson(page, jupyter.format(LESSON))
     number = next(n for n, cell in enumerate(cells) if "_cat/indices" in cell)
     run_cell(page, next(n for n, cell in enumerate(cells) if "open_case(" in cell))
     run_cell(page, number)
@@ -84,7 +73,7 @@ def test_the_link_of_lesson_02_opens_the_index_and_the_locked_one_asks(page, jup
 
 
 def test_the_quiz_is_answered_by_keyboard(page, jupyter):
-    cells = open_lesson(page, jupyter)
+    cells = open_lesson(page, jupyter.format(LESSON))
     quiz = next(n for n, source in enumerate(cells) if "duties()" in source)
     run_cell(page, quiz)
     widget = page.locator(".widget-vbox", has_text="of 8 are right").first
