@@ -3,6 +3,7 @@
 import contextlib
 import html
 import json
+import subprocess
 
 import psycopg
 import pytest
@@ -226,11 +227,21 @@ def test_a_wrong_password_and_a_login_that_may_little(stage):
 # -- faults that a restart brings -------------------------------------------------------------
 
 
+def speaks_old_tls(stage):
+    port, said = stage.lab.inside.port, "-tls1 -cipher ALL:@SECLEVEL=0 -starttls postgres"
+    words = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *said.split()]
+    told = subprocess.run(words, input="", capture_output=True, text=True, timeout=30)
+    return "Protocol  : TLSv1\n" in told.stdout and "Cipher is (NONE)" not in told.stdout
+
+
 @pytest.mark.parametrize("fault", seeded.RESTARTS, ids=lambda fault: fault.name)
 def test_what_a_configuration_does_wrong_is_found(stage, right, fault):
     assert not seeded.found(right, fault.finds)
     fault.plant(stage)
     report = stage.audit(**fault.more)
+    if fault.finds == {"old-tls": "fix"} and not speaks_old_tls(stage):
+        fault.mend(stage)
+        pytest.skip("the TLS library of this PostgreSQL does not speak TLS 1.0 at all")
     assert seeded.found(report, fault.finds), report
     if fault is not seeded.RESTARTS[-1]:
         fault.mend(stage)
