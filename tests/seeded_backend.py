@@ -5,11 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from leftopen.audit import Report, Severity, backend
 from leftopen.engines.backend import Backend
 
 KEY = "the key of these tests, which signs nothing else"
+_PAIR = ec.generate_private_key(ec.SECP256R1())
+PRIVATE = _PAIR.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+).decode()
+PUBLIC = (
+    _PAIR.public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 CODE = Path(__file__).with_name("seeded_service.py")
 FIX, WARN, NOTE = Severity.FIX, Severity.WARN, Severity.NOTE
 RESIDENT = {"sub": "resident-17", "role": "resident", "person": 17}
@@ -22,7 +33,8 @@ def token(claims: dict, key: str = KEY, **more: object) -> str:
     """A token as the right service takes it; a claim that is ``None`` is left out."""
     now = int(time.time())
     whole = {"iss": "https://sign-in.test", "aud": "doors", "exp": now + 900, **claims, **more}
-    return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, "HS256")
+    algorithm = "ES256" if key == PRIVATE else "HS256"
+    return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, algorithm)
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ FAULTS = (
         "open-stream": FIX, "open-routes": FIX, "open-personal-data": FIX,
     }, RESIDENT),
     Fault("HEAD without a login", "head_unchecked", {"login-passed-by": WARN}, RESIDENT),
+    Fault("HEAD of its own", "head_beside", {"login-passed-by": WARN}, RESIDENT),
     Fault("a header instead of a login", "proxy_trusted", {"login-passed-by": FIX}, RESIDENT),
     Fault("docs for everyone", "open_docs", {"open-docs": WARN}, RESIDENT),
     Fault("a change without a login", "change_unasked", {"changing-routes": WARN}, RESIDENT),
@@ -71,9 +84,11 @@ FAULTS = (
     Fault("alg none", "alg_none", {"token-alg-none": FIX}, RESIDENT),
     # PyJWT looks at nothing else either where it is told not to look at the signature.
     Fault("signature not looked at", "signature_unchecked", {
-        "token-signature": FIX, "token-alg-none": FIX, "token-expired": FIX,
-        "token-audience": WARN, "token-issuer": WARN,
+        "token-signature": FIX, "token-alg-none": FIX, "token-algorithm": WARN,
+        "token-expired": FIX, "token-audience": WARN, "token-issuer": WARN,
     }, RESIDENT),
+    Fault("any algorithm", "any_algorithm", {"token-algorithm": WARN}, RESIDENT),
+    Fault("a public key as secret", "key_confused", {"token-algorithm": FIX}, RESIDENT, PRIVATE),
     Fault("expired", "expired_accepted", {"token-expired": FIX}, RESIDENT),
     Fault("expiry not asked for", "no_expiry", {"token-without-expiry": WARN}, RESIDENT),
     Fault("no expiry given", "no_expiry", {"token-without-expiry": WARN}, FOR_EVER),
@@ -93,6 +108,7 @@ RIGHT = (
     Fault("right, a manager", "right", {}, MANAGER),
     Fault("right, without a token", "right", {}),
     Fault("right, a household", "household", {}, RESIDENT),
+    Fault("right, a pair of keys", "pair", {}, RESIDENT, PRIVATE),
     Fault("right, one other site", "cors_one", {}, RESIDENT),
 )
 """Services in which nothing is wrong, each right in another way."""
@@ -103,7 +119,7 @@ class Stage:
 
     def __init__(self) -> None:
         paths = dict.fromkeys(fault.path for fault in (*FAULTS, *RIGHT))
-        environment = {"TOKEN_KEY": KEY, "FAULTS": ",".join(paths)}
+        environment = {"TOKEN_KEY": KEY, "PUBLIC_KEY": PUBLIC, "FAULTS": ",".join(paths)}
         self.backend = Backend({"main.py": CODE.read_text()}, environment)
 
     def audit(self, fault: Fault, folder: Path) -> Report:

@@ -4,6 +4,8 @@ Each is an application of its own under its own path: ``/right``, ``/open_stream
 started as a service of the course is; the people in it are counted, and not even invented.
 """
 
+import base64
+import hmac
 import json
 import os
 import time
@@ -57,6 +59,18 @@ class Login(BaseModel):
     password: str
 
 
+def is_signed_with(secret: str, token: str) -> bool:
+    """Whether the token names HS256, and is signed by it; PyJWT itself takes no PEM as a secret."""
+    try:
+        if jwt.get_unverified_header(token)["alg"] != "HS256":
+            return False
+        text, _, signature = token.rpartition(".")
+        made = hmac.digest(secret.encode(), text.encode(), "sha256")
+        return base64.urlsafe_b64encode(made).rstrip(b"=").decode() == signature
+    except jwt.PyJWTError:
+        return False
+
+
 def caller_of(fault: str):
     """The dependency that says who is calling."""
     key = KEYS.get(fault, KEY)
@@ -69,6 +83,10 @@ def caller_of(fault: str):
         options["verify_exp"] = False
     if fault == "no_expiry":
         options["require"] = ["iss", "aud", "sub"]
+    if fault in ("pair", "key_confused"):
+        key, algorithms = os.environ["PUBLIC_KEY"], ["ES256"]
+    if fault == "any_algorithm":
+        algorithms = ["HS256", "HS384", "HS512"]
     if fault == "any_audience":
         more.pop("audience")
         options["verify_aud"] = False
@@ -82,6 +100,8 @@ def caller_of(fault: str):
             return {}
         if given is None:
             raise HTTPException(401, "No token.")
+        if fault == "key_confused" and is_signed_with(key, given.credentials):
+            return {}
         try:
             if (
                 fault == "alg_none"
@@ -147,6 +167,13 @@ def make(fault: str) -> FastAPI:
             if row["person"] == person:
                 return row
         raise HTTPException(404, "There is no such person for you.")
+
+    if fault == "head_beside":
+
+        @app.head("/rooms/{room}")
+        def is_there(room: int) -> None:
+            if room != 2:
+                raise HTTPException(404)
 
     @app.get("/stream", dependencies=free("open_stream"))
     def stream(request: Request) -> StreamingResponse:

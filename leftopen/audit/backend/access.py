@@ -6,7 +6,7 @@ GET, HEAD and OPTIONS alone are sent: RFC 9110 (section 9.2.1) calls these safe.
 from collections.abc import Iterator
 
 from leftopen.audit.backend.look import PAGES, BackendLook, Visit
-from leftopen.audit.backend.routes import CHANGING
+from leftopen.audit.backend.routes import CHANGING, Pool
 from leftopen.audit.backend.web import Answer
 from leftopen.audit.checks import check
 from leftopen.audit.personal import identifiers, points_at_people
@@ -23,6 +23,7 @@ OF_PEOPLE = {
 }
 """Further names of fields that identify people, and what each holds."""
 _ABOUT = {"", "health", "healthz", "live", "livez", "ready", "readyz", "ping", "status", "version"}
+_HEAD = "HEAD"
 _SMALL = 2000  # characters; what says whether a service is well is shorter
 _SAMPLE = 50
 _MOST_TOLD = 6
@@ -92,6 +93,8 @@ def open_routes(look: BackendLook) -> Iterator[Finding]:
             _DEPENDS,
             f"{look.curl(opened[0].path)}  # wanted: 401",
         )
+    if (more := sum(r.method == "GET" for r in look.routes) - len(visits)) > 0:
+        raise CouldNotLook(f"{more} further routes were not asked: this audit asks {len(visits)}")
     unsure = [v for v in visits if not v.is_open and not v.is_closed]
     if unsure:
         raise CouldNotLook(
@@ -155,29 +158,22 @@ def login_passed_by(look: BackendLook) -> Iterator[Finding]:
     closed = [v for v in look.visits if v.is_closed and not v.route.streams]
     if not closed:
         raise NothingToLookAt("no route asks for a login")
-    found = {}
+    found: dict[str, list[Answer]] = {}
     for visit in closed:
-        path, _, query = visit.path.partition("?")
-        rest = f"?{query}" if query else ""
-        ways = {
-            "HEAD": ("HEAD", visit.path, {}),
-            "OPTIONS": ("OPTIONS", visit.path, {}),
-            "a slash at the end": ("GET", f"{path}/{rest}", {}),
-            "two slashes at the beginning": ("GET", f"/{visit.path}", {}),
-            "X-Forwarded-For: 127.0.0.1": ("GET", visit.path, {"X-Forwarded-For": "127.0.0.1"}),
-            "Authorization: Bearer null": ("GET", visit.path, {"Authorization": "Bearer null"}),
-        }
-        for way, (method, asked, headers) in ways.items():
-            answer = look.ask(asked, method, headers=headers)
-            if look.is_there(answer) and (answer.records or method == "HEAD"):
-                found.setdefault(way, []).append(answer)
+        for way, asked in _ways(look, visit):
+            if way not in found:
+                answers = (look.ask(path, method, headers=more) for path, method, more in asked)
+                passed = [
+                    a for a in answers if a and look.is_there(a) and (a.records or way == _HEAD)
+                ]
+                found.update({way: passed} if passed else {})
     for way, answers in found.items():
         told = "; ".join(f"{a.asked} → {a.status}" for a in answers[:_MOST_TOLD])
         yield Finding(
             "login-passed-by",
-            Severity.WARN if way == "HEAD" else Severity.FIX,
-            f"Routes that ask for a login answer without one to {way}."
-            + (" No data come with that, and it says what there is." if way == "HEAD" else ""),
+            Severity.WARN if way == _HEAD else Severity.FIX,
+            f"A route that asks for a login answers without one to {way}."
+            + (" No data come with that, and it says what there is." if way == _HEAD else ""),
             f"without a token: {told}",
             "The login looks at one form of the request, and the route at another. Who is refused "
             "tries the other forms next.",
@@ -185,6 +181,26 @@ def login_passed_by(look: BackendLook) -> Iterator[Finding]:
             _DEPENDS + "\n# so that it holds for the route, and not for a form of the request",
             f"{_again(look, way, answers[0])}  # wanted: 401",
         )
+
+
+def _ways(look: BackendLook, visit: Visit) -> Iterator[tuple[str, list[tuple[str, str, dict]]]]:
+    """Other ways to ask for a route: what each is called, and its paths, methods and headers.
+
+    HEAD is asked with several values: it says by its status alone whether there is such a record.
+    """
+    path, _, query = visit.path.partition("?")
+    rest = f"?{query}" if query else ""
+    pool: Pool = look.kept["pool"]
+    yield (
+        _HEAD,
+        [(each, "HEAD", {}) for each in dict.fromkeys([visit.path, *pool.addresses(visit.route)])],
+    )
+    yield "OPTIONS", [(visit.path, "OPTIONS", {})]
+    yield "a slash at its end", [(f"{path}/{rest}", "GET", {})]
+    yield "two slashes at its beginning", [(f"/{visit.path}", "GET", {})]
+    for header in ("X-Forwarded-For: 127.0.0.1", "Authorization: Bearer null"):
+        name, _, value = header.partition(": ")
+        yield header, [(visit.path, "GET", {name: value})]
 
 
 def _again(look: BackendLook, way: str, answer: Answer) -> str:

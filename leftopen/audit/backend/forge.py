@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 
 COMMON = (
     "secret", "password", "changeme", "jwt", "jwtsecret", "jwt_secret", "secretkey", "secret_key",
@@ -113,10 +114,25 @@ def _is_pair(token: str, key: str, algorithm: str) -> bool:
     return True
 
 
-def signed(token: Jwt, claims: Mapping[str, Any], key: str) -> str:
-    """A token with these claims, signed with the key as the given one is."""
-    if token.algorithm in HMAC:
-        body = token.text(claims=claims, signature="")
-        made = hmac.digest(key.encode(), body[:-1].encode(), HMAC[token.algorithm])
+def public_of(key: str) -> str:
+    """The public key that belongs to a private one, as PEM, which is how it is handed out."""
+    private = serialization.load_pem_private_key(key.encode(), None)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def signed(token: Jwt, claims: Mapping[str, Any], key: str, algorithm: str = "") -> str:
+    """A token with these claims, signed with the key.
+
+    Args:
+        token: the token whose header it has.
+        claims: what it says.
+        key: a secret, or a private key as PEM.
+        algorithm: by which it is signed; that of the token unless told.
+    """
+    header = {**token.header, "alg": algorithm or token.algorithm}
+    if header["alg"] in HMAC:
+        body = token.text(header, claims, "")
+        made = hmac.digest(key.encode(), body[:-1].encode(), HMAC[header["alg"]])
         return body + encoded(made)
-    return jwt.encode(dict(claims), key, token.algorithm, headers=token.header)
+    return jwt.encode(dict(claims), key, header["alg"], headers=header)

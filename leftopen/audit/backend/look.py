@@ -10,6 +10,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,9 @@ _FORGOTTEN = (
 NEEDS_TOKEN = "this needs a login: give token, a bearer token of somebody with few rights"
 AS_CALLER = '-H "Authorization: Bearer …"'
 """The option of curl that sends a token."""
+MOST_SECONDS = 120.0
+"""After that long nothing more is asked: the service is too slow, or has too much to be seen."""
+MOST_ROUTES = 200
 _CODE_SECONDS = 60
 # Run in the folder of a lab's own service: the routes of its code, those that it hides too.
 _ASK_CODE = """
@@ -135,6 +139,7 @@ class BackendLook:
         self.kept: dict[str, Any] = {}
         self.login_refused = ""
         self._web: Web | None = None
+        self._end = time.monotonic() + MOST_SECONDS
 
     def close(self) -> None:
         """Close the client."""
@@ -179,7 +184,15 @@ class BackendLook:
         return f"{'!' if ours else ''}curl -si {options}{' ' if options else ''}'{place}{path}'"
 
     def ask(self, path: str, method: str = "GET", **more: Any) -> Answer | None:
-        """Ask once; ``None`` where there is no answer."""
+        """Ask once; ``None`` where there is no answer.
+
+        Raises:
+            CouldNotLook: the service does not answer at all, or the audit has taken too long.
+        """
+        if time.monotonic() > self._end:
+            raise CouldNotLook(
+                f"the service answers too slowly: the audit stopped after {MOST_SECONDS:.0f} s"
+            )
         with contextlib.suppress(OSError):
             return self.web.ask(path, method, **more)
         return None
@@ -287,13 +300,13 @@ class BackendLook:
                 "answers. Give its OpenAPI description as a file: config"
             )
         order = sorted(asked, key=lambda r: (len(r.places), len(r.path)))
-        seen = {route.path: self._visit(route, pool) for route in order}
+        seen = {route.path: self._visit(route, pool) for route in order[:MOST_ROUTES]}
         closed = [v for v in seen.values() if v.is_closed and v.owner is not None]
         if closed and not any(v.owner.ok for v in closed):
             refusal = next((v.owner for v in closed if v.owner.status == 401), None)
             if refusal is not None:
                 self.login_refused = f"the token is refused: {refusal.asked} → 401"
-        return [seen[route.path] for route in asked]
+        return [seen[route.path] for route in asked if route.path in seen]
 
     def _visit(self, route: Route, pool: Pool) -> Visit:
         visit = None

@@ -141,6 +141,34 @@ def _with(look: BackendLook, **claims: object) -> tuple[Visit, Jwt, bool]:
     return gate, token, _accepted(look, gate, forge.signed(token, made, key))
 
 
+@check("token-algorithm")
+def token_algorithm(look: BackendLook) -> Iterator[Finding]:
+    """May the token choose the algorithm by which its signature is looked at?"""
+    gate, token = _given(look)
+    key = _key(look, token)
+    shared = token.algorithm in forge.HMAC
+    other = next(a for a in forge.HMAC if a != token.algorithm)
+    public = "" if shared else forge.public_of(key)
+    secrets = [key] if shared else [public, public.strip()]  # a file's last line may end, or not
+    if any(_accepted(look, gate, forge.signed(token, token.claims, s, other)) for s in secrets):
+        yield Finding(
+            "token-algorithm",
+            Severity.WARN if shared else Severity.FIX,
+            "The service takes the algorithm that the token names."
+            if shared
+            else "A token is accepted that is signed with the public key, as if it were a secret.",
+            f"GET {gate.path} with a token signed by {other}, where the service signs by "
+            f"{token.algorithm} → answered",
+            "Which algorithm counts is for the service to say (RFC 8725, section 3.1). Where the "
+            "token says it, the weakest one that the library knows is enough."
+            if shared
+            else "The public key is there for everyone. So everyone can sign.",
+            "CWE-347",
+            _DECODE,
+            _retest(look, gate),
+        )
+
+
 @check("token-expired")
 def token_expired(look: BackendLook) -> Iterator[Finding]:
     """Is a token accepted after its time?"""
