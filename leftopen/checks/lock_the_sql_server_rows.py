@@ -167,9 +167,10 @@ def _office(at: Attempt, lab: PostgresLab, truth: dict[str, int]) -> str | None:
 
 
 def _listed(at: Attempt, who: Who, building: str, truth: dict[str, int]) -> str | None:
+    named = "SELECT building, least(count(name), count(flat)) FROM public.{} GROUP BY building"
     try:
-        rows = who.run(_count(_VIEW))
-    except psycopg.errors.UndefinedTable:
+        rows = who.run(sql.SQL(named).format(sql.Identifier(_VIEW)))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         rows = None
     seen = dict(rows or {})
     own, strange = seen.get(building, 0), sum(seen.values()) - seen.get(building, 0)

@@ -57,6 +57,8 @@ def counted(at: Attempt, lab: PostgresLab) -> str:
     with operator(lab) as connection:
         ask = "SELECT to_regclass(%s) IS NULL, (SELECT count(*) FROM pg_proc WHERE proname = %s)"
         no_view, functions = connection.execute(ask, [_view(at).as_string(), _FUNCTION]).fetchone()
+        for what, gone in ((str(at.task["view"]), no_view), (_FUNCTION, not functions)):
+            at.note("as the operator", f"look for {what}", "not there" if gone else "there")
         if not functions:
             return "function_broken"
         changed, hardened = connection.execute(
