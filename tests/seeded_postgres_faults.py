@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from seeded_postgres import Stage, odd_certificate
+from seeded_postgres import OPS, Stage, odd_certificate
 
 from leftopen.audit import Report
 from leftopen.cases.tongren import AS_FOUND, HBA_AS_FOUND, HBA_LOCKED
@@ -208,6 +208,10 @@ QUIET = (
     lines("this machine in clear, with SCRAM", {}, "host doors_1 all 127.0.0.1/32 scram-sha-256"),
     lines("ident on this machine", {}, "host doors_1 manager 127.0.0.1/32 ident"),
     lines("a superuser by certificate", {}, "hostssl doors_1 postgres all cert"),
+    Fault("a superuser from any address who has no password", {},
+          lambda s: (s.do("ALTER ROLE postgres PASSWORD NULL"),
+                     s.hba("hostssl doors_1 all all scram-sha-256\nlocal all all peer")),
+          lambda s: (s.do(f"ALTER ROLE postgres PASSWORD '{OPS}'"), s.hba())),
     role("an account with a part of its own", {}, LONG, "GRANT SELECT ON buildings TO board"),
     Fault("a second administrator, once named", {},
           lambda s: (s.do(f"CREATE ROLE board LOGIN SUPERUSER {LONG}"),

@@ -12,7 +12,7 @@ import psycopg
 
 from leftopen.audit.checks import check
 from leftopen.audit.postgres import hba
-from leftopen.audit.postgres.accounts import administrators
+from leftopen.audit.postgres.accounts import administrators, stored
 from leftopen.audit.postgres.client import application
 from leftopen.audit.postgres.look import WRONG, Door, PostgresLook
 from leftopen.audit.report import Finding, Severity
@@ -238,19 +238,24 @@ def hba_ident(look: PostgresLook) -> Iterator[Finding]:
         )
 
 
-_GUESSABLE = ("scram-sha-256", "md5", *hba.SENT_IN_CLEAR)
+_OWN_PASSWORDS = ("scram-sha-256", "md5", "password")
+_GUESSABLE = (*_OWN_PASSWORDS, *hba.SENT_IN_CLEAR)
 
 
 @check("hba-wide")
 def hba_wide(look: PostgresLook) -> Iterator[Finding]:
     """May an administrator's password be tried from any address?"""
-    ours = administrators(look)
-    found = []
+    ours, found = administrators(look), []
+    bare: set[str] = set()  # without a password there is none to try
+    with contextlib.suppress(CouldNotLook):
+        bare = {name for name, kept in stored(look).items() if not kept}
     for reach in look.reaches:
-        those = [c for c in reach.those(hba.ANYWHERE) if c.role in ours]
+        method = reach.rule.method
+        those = {c.role for c in reach.those(hba.ANYWHERE)} & ours
+        those -= bare if method in _OWN_PASSWORDS else set()
         needs_more = any(option.startswith("clientcert=verify") for option in reach.rule.options)
-        if those and reach.rule.method in _GUESSABLE and not needs_more:
-            found.append((reach, sorted({client.role for client in those})))
+        if those and method in _GUESSABLE and not needs_more:
+            found.append((reach, sorted(those)))
     if found:
         yield Finding(
             "hba-wide",

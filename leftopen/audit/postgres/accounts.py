@@ -56,7 +56,7 @@ def held(look: PostgresLook, role: Role) -> Iterator[Role]:
     yield from (look.roles[name] for name in sorted(role.groups) if name in look.roles)
 
 
-def _stored(look: PostgresLook) -> dict[str, str]:
+def stored(look: PostgresLook) -> dict[str, str]:
     """What the server keeps of each account's password; empty where there is none."""
     if "stored" not in look.kept:
         found = "SELECT rolname, coalesce(rolpassword, '') FROM pg_authid WHERE rolcanlogin"
@@ -69,12 +69,12 @@ def weak_password(look: PostgresLook) -> Iterator[Finding]:
     """Does an account have a password that everyone tries first? On a lab of our own only."""
     if look.lab is None:
         raise NothingToLookAt("passwords are tried on a lab's own server, and on no other")
-    stored = {name: kept for name, kept in _stored(look).items() if kept}
-    if not stored:
+    known = {name: kept for name, kept in stored(look).items() if kept}
+    if not known:
         raise NothingToLookAt("no account has a password")
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
-        words = pool.map(_fitting, stored, stored.values())
-        for name, word in zip(stored, words, strict=True):
+        words = pool.map(_fitting, known, known.values())
+        for name, word in zip(known, words, strict=True):
             if word is not None:
                 shown = {"": "empty", name: "equal to its name"}.get(word, f"`{word}`, on a list")
                 yield Finding(
@@ -118,7 +118,7 @@ def fits(name: str, word: str, stored: str) -> bool:
 def md5_verifier(look: PostgresLook) -> Iterator[Finding]:
     """Is a password still stored as MD5, or with few rounds?"""
     old, quick = [], []
-    for name, kept in _stored(look).items():
+    for name, kept in stored(look).items():
         if _MD5.fullmatch(kept):
             old.append(name)
         elif (parts := _SCRAM.fullmatch(kept)) and int(parts[1]) < LEAST_ROUNDS:
@@ -162,11 +162,11 @@ def md5_encryption(look: PostgresLook) -> Iterator[Finding]:
 @check("no-password")
 def no_password(look: PostgresLook) -> Iterator[Finding]:
     """Does an account come in by trust alone, with no password to fall back on?"""
-    stored, trusted = _stored(look), set()
+    kept, trusted = stored(look), set()
     for reach in look.reaches:
         if reach.rule.method == hba.ASKS_NOTHING:
             trusted |= {client.role for client in reach.clients}
-    bare = [n for n in stored if not stored[n] and n in trusted and n != look.bootstrap]
+    bare = [n for n in kept if not kept[n] and n in trusted and n != look.bootstrap]
     if bare:
         yield Finding(
             "no-password",
