@@ -4,6 +4,9 @@ It only looks: nothing is written to the server. ``report = audit(server, ...)``
 
     server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017",
                     "https://127.0.0.1:9200" or "postgresql://127.0.0.1:5432"
+    backend         an HTTP service, as "http://127.0.0.1:8000", alone or beside its database; that
+                    of a lab is looked at by itself
+    token           a bearer token of that service, of somebody with few rights
     user, password  an administrator's login; without one, some checks cannot look. In a
                     PostgreSQL lab the operator's own way in stands in for it
     auth_source     the database in which that account is; "admin" unless told
@@ -18,9 +21,6 @@ It only looks: nothing is written to the server. ``report = audit(server, ...)``
     administrators  further accounts that people administer with
     wanted          addresses beyond loopback at which the server is meant to listen; paths that a
                     service is meant to answer for everyone
-    backend         an HTTP service, as "http://127.0.0.1:8000", alone or beside its database; that
-                    of a lab is looked at by itself
-    token           a bearer token of that service, of somebody with few rights
 
 The report shows itself. Its parts are report.findings, .not_looked, .passed, .left_out and
 .blind_spots; report.table() is a data frame. ``from leftopen import audit`` gives this module,
