@@ -55,8 +55,11 @@ def _check(at: Attempt, lab: PostgresLab) -> str:
     at.note("as a stranger", "ask the service for records", shown)
     for (who, name), reads in ways.items():
         at.note("as a stranger", f"read {name} as {who}", "accepted" if reads else "refused")
-    desk = _desk(at, lab)
-    writes = _writes(at, lab, account)
+    alone = _without_an_address(lab)
+    if alone:
+        at.note("on this machine", "reach a database that listens on no address", "refused")
+    desk = _desk(at, lab) and not alone
+    writes = _writes(at, lab, account) and not alone
     kept = "all are there" if there >= all_rows else f"{there} of {all_rows}"
     at.note("as the operator", "count the passages", kept)
     at.values.update(there=there, expected=all_rows, routes=shown, account=account)
@@ -146,6 +149,18 @@ def _writes(at: Attempt, lab: PostgresLab, account: str) -> bool:
         at.note(doors.label, f"write into {name}", "accepted" if wrote else "refused")
         can &= wrote
     return can
+
+
+def _without_an_address(lab: PostgresLab) -> bool:
+    """Whether PostgreSQL reads from its files that it is to listen on no address at all.
+
+    Then no client comes by TCP, not even from the same machine. The lab's server listens all the
+    same, so that this cannot be tried.
+    """
+    asked = "SELECT setting FROM pg_file_settings WHERE name = 'listen_addresses' ORDER BY seqno"
+    with contextlib.suppress(psycopg.Error), operator(lab) as connection:
+        return [row[0].strip() for row in connection.execute(asked)][-1:] == [""]
+    return False
 
 
 def _passages(lab: PostgresLab) -> int:

@@ -30,13 +30,27 @@ def _check(at: Attempt, share: float) -> str:
     for claim, value in (("TG4", people), ("TG5", records)):
         at.note("the ledger", claim, f"{value:,.0f}")
     at.note("the calendar", "days from the first to the last", str(days))
-    right = 100 * records / full
     # Whether the last day counts makes a difference of one per cent of the answer, at most.
     if any(_is(share, 100 * records / (people * rate * d)) for d in (days, days + 1)):
         at.note("a full log", f"{people:,.0f} people × {rate} a day × {days}", f"{full:,.0f} rows")
         return RIGHT
     at.values["answer"] = f"{share:,.4g}"
-    wrong = {
+    wrong = mistakes(people, records, rate, days)
+    return next((name for name, value in wrong.items() if _is(share, value)), "another_share")
+
+
+def mistakes(people: float, records: float, rate: int, days: int) -> dict[str, float]:
+    """What is easily computed instead of the share, by the name of the near miss.
+
+    Args:
+        people: whom the system recorded.
+        records: how many records there are.
+        rate: door passages of a person on a day.
+        days: over how many days.
+    """
+    full = people * rate * days
+    right = 100 * records / full
+    return {
         "not_in_per_cent": right / 100,
         "rows_of_a_full_log": full,
         "millions_of_rows": full / 1e6,
@@ -49,7 +63,6 @@ def _check(at: Attempt, share: float) -> str:
         "one_of_four_servers": right / 4,
         "people_of_one_server": right * 4,
     }
-    return next((name for name, value in wrong.items() if _is(share, value)), "another_share")
 
 
 def _is(given: float, value: float) -> bool:
