@@ -74,14 +74,28 @@ GRANT SELECT ON accounts TO api;
 """
 """Of the database ``accounts``: who may log in to the service."""
 
+PEOPLE = (
+    {
+        "account": "lobby-a02",
+        "password": "seven quiet herons",
+        "role": "manager",
+        "building": "A02",
+    },
+    {"account": "flat-100", "password": "a kettle of maps", "role": "resident", "person": 100},
+)
+"""Who may log in to the service of the lesson; invented, and as public as this file."""
+
 COST = 10
 """Of bcrypt, for the passwords of the accounts: some 50 ms for each try."""
 _CLOSED = Path(__file__).with_name("tongren_api_backend")
+_OFTEN = Path(__file__).with_name("tongren_often_backend") / "login.py"
 _ADD = "INSERT INTO accounts VALUES (%(account)s, %(hash)s, %(role)s, %(building)s, %(person)s)"
 
 
 def open_lab() -> PostgresLab:
     """Open the case with a locked database, and the service as it was found in front of it.
+
+    Two files lie beside the service's own, and it does not use them yet: counts.py and login.py.
 
     Raises:
         DataError: the records are not there.
@@ -91,12 +105,12 @@ def open_lab() -> PostgresLab:
 
     def fill(connect: Connect) -> None:
         tongren.load(connect, records)
-        prepare(connect, DATABASES)
+        prepare(connect, DATABASES, PEOPLE)
 
-    lab = PostgresLab("tongren_api", tongren.LOCKED, HBA, fill)
-    files = tongren.backend_as_found()
-    lab.start_backend({**files, "counts.py": (_CLOSED / "counts.py").read_text("utf-8")})
-    return lab
+    counts = (_CLOSED / "counts.py").read_text("utf-8")
+    beside = {"counts.py": counts, "login.py": often_login()}
+    files = {**tongren.backend_as_found(), **beside}
+    return PostgresLab("tongren_api", tongren.LOCKED, HBA, fill, files)
 
 
 def prepare(
@@ -127,6 +141,11 @@ def prepare(
             hashed = bcrypt.hashpw(str(entry["password"]).encode(), bcrypt.gensalt(COST))
             known = {"building": None, "person": None, **entry, "hash": hashed.decode()}
             operator.execute(_ADD, known)
+
+
+def often_login() -> str:
+    """The text of login.py as it is often written."""
+    return _OFTEN.read_text("utf-8")
 
 
 def closed_backend() -> dict[str, str]:

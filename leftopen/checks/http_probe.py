@@ -49,6 +49,8 @@ class Caller(AbstractContextManager):
             base_url=uri,
             headers={"Authorization": f"Bearer {token}"} if token is not None else {},
             timeout=SECONDS,
+            # After an error the service ends the connection, and a kept one would be cut.
+            limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,  # a proxy of the learner's has no part in this
         )
 
