@@ -76,6 +76,7 @@ FAULTS = (
     Fault("an error with a path", "error_with_path", {"telling-errors": WARN}, RESIDENT),
     Fault("an error with a password", "error_with_login", {"telling-errors": FIX}, RESIDENT),
     Fault("an error with a traceback", "error_with_trace", {"telling-errors": WARN}, RESIDENT),
+    Fault("an error of the login", "login_that_tells", {"telling-errors": WARN}, RESIDENT),
     Fault("a version in each answer", "version_header", {"telling-headers": NOTE}),
     Fault("any site, with a login", "cors_any_with_login", {"cors-open": FIX}),
     Fault("any site, without a login", "cors_star", {"cors-open": WARN}),

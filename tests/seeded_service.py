@@ -191,6 +191,8 @@ def make(fault: str) -> FastAPI:
 
     @app.post("/login")
     def login(given: Login) -> dict:
+        if "\0" in given.account and fault == "login_that_tells":
+            raise HTTPException(500, "psycopg.DataError: there is a NUL")
         failed[given.account] = failed.get(given.account, 0) + 1
         if failed[given.account] > 5 and fault != "no_login_limit":
             raise HTTPException(429, "Too many tries.", {"Retry-After": "60"})

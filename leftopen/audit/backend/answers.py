@@ -1,16 +1,18 @@
 """Checks of what answers tell besides the data: errors, headers, other sites, how much at once."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from leftopen.audit.backend.access import of_people
+from leftopen.audit.backend.door import where_to_log_in
 from leftopen.audit.backend.look import BackendLook, Visit
 from leftopen.audit.backend.routes import Param
 from leftopen.audit.backend.web import Answer
 from leftopen.audit.checks import check
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import NothingToLookAt
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
 ELSEWHERE = "https://elsewhere.example"
 """An origin that no service has reason to trust (RFC 2606 keeps the name free)."""
@@ -72,6 +74,11 @@ def telling_errors(look: BackendLook) -> Iterator[Finding]:
 def _provoked(look: BackendLook) -> Iterator[Answer]:
     """Answers to requests with wrong values: a stranger's, and those that the token gets."""
     for answer in (look.nowhere, look.ask("/%2e%2e%2f%00")):
+        if answer is not None:
+            yield answer
+    with contextlib.suppress(CouldNotLook, NothingToLookAt):
+        route, body = where_to_log_in(look, "nobody\0")
+        answer = look.ask(route.path, "POST", **body)
         if answer is not None:
             yield answer
     for visit in look.visits:

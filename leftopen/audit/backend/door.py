@@ -119,7 +119,7 @@ def unlimited_logins(look: BackendLook) -> Iterator[Finding]:
     A few wrong logins are tried, for an account that does not exist. It comes last: a service that
     counts by address may afterwards refuse this machine for a while.
     """
-    route, body = _login(look)
+    route, body = where_to_log_in(look, f"nobody-{secrets.token_hex(4)}")
     answers = []
     for _ in range(TRIES):
         answer = look.ask(route.path, "POST", **body)
@@ -154,9 +154,17 @@ def _held_back(answers: list[Answer]) -> bool:
     return last.status in (423, 429, 503) or "retry-after" in last.headers or slower
 
 
-def _login(look: BackendLook) -> tuple[Route, dict[str, dict]]:
-    """Where people log in, and the body of a wrong login, by its form."""
-    nobody = f"nobody-{secrets.token_hex(4)}"
+def where_to_log_in(look: BackendLook, nobody: str) -> tuple[Route, dict[str, dict]]:
+    """Where people log in, and the body of a wrong login, by its form.
+
+    Args:
+        look: the service.
+        nobody: the name of an account that does not exist.
+
+    Raises:
+        CouldNotLook: the place is there, and does not say what it asks for.
+        NothingToLookAt: there is no such place.
+    """
     for route in look.routes:
         if route.is_login and not route.places:
             fields, form = login_fields(look.description, route)

@@ -23,6 +23,7 @@ _ALWAYS_BLIND = (
     "routes that no description names and no usual place has; WebSockets",
     "what routes that change something would do: they are never called",
     "what a caller with many rights may see and does not need",
+    "whether a login tells which accounts exist: it is tried for one that does not",
     "logins by cookie or by a client's certificate: a bearer token is what this audit can send",
     "who has a token, and where it is kept; how a token is taken back",
     "the network before the service: proxies, firewalls, other machines",
