@@ -32,6 +32,7 @@ LONGEST = [
     "tests/test_learners.py",
     "tests/test_audit_search.py",
     "tests/test_audit_postgres.py",
+    "tests/test_audit_backend.py",
     "tests/test_lab_opensearch.py",
     "tests/test_life_and_death.py",
     "tests/test_exercises.py",
