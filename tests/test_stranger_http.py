@@ -2,8 +2,12 @@
 
 import contextlib
 import http.server
+import os
 import threading
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
+import httpx
 import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import SSLError, TransportError
@@ -12,6 +16,7 @@ from leftopen import loopback
 from leftopen.engines.pki import make_pki
 from leftopen.errors import NotLoopback
 from leftopen.impostor import Impostor
+from leftopen.outside_http import Internet
 from leftopen.stranger_http import NO_ANSWER, knock, watching
 
 SITE = "https://news.example"
@@ -108,6 +113,25 @@ def test_watching_sees_what_changed_at_the_very_end():
         with watching(uri) as seen:
             said["status"] = 401
         assert seen == ["200 in", "401 in"]
+
+
+@pytest.mark.parametrize("others", [None, "example.org, .example.net"])
+def test_a_proxy_of_the_notebook_is_not_asked_for_a_lab(monkeypatch, others):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        if others:
+            monkeypatch.setenv(name, others)
+    with serving(500, b"the proxy") as (proxy, _), serving(200, b"the server") as (uri, _):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+        assert httpx.get(uri).text == "the proxy"
+        with Internet(urlsplit(uri).port) as internet:
+            internet.open()
+            assert httpx.get(internet.uri).text == "the server"
+            with urlopen(internet.uri) as answer:
+                assert answer.read() == b"the server"
+    for name in ("no_proxy", "NO_PROXY"):
+        assert os.environ[name] == (f"{others},127.0.0.1" if others else "127.0.0.1")
 
 
 def ask(uri, **options):
