@@ -63,6 +63,9 @@ FAULTS = (
     Fault("people without a login", "open_people", {
         "open-routes": FIX, "open-personal-data": FIX,
     }, RESIDENT),
+    Fault("a table as CSV without a login", "open_export", {
+        "open-routes": FIX, "open-personal-data": FIX,
+    }, RESIDENT),
     Fault("the stream without a login", "open_stream", {
         "open-stream": FIX, "open-routes": FIX, "open-personal-data": FIX,
     }, RESIDENT),
@@ -110,6 +113,7 @@ RIGHT = (
     Fault("right, without a token", "right", {}),
     Fault("right, a household", "household", {}, RESIDENT),
     Fault("right, a pair of keys", "pair", {}, RESIDENT, PRIVATE),
+    Fault("right, with a front page", "front_page", {}, RESIDENT),
     Fault("right, one other site", "cors_one", {}, RESIDENT),
 )
 """Services in which nothing is wrong, each right in another way."""

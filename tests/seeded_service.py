@@ -13,11 +13,10 @@ import traceback
 from typing import Annotated
 
 import jwt
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 KEY = os.environ["TOKEN_KEY"]
@@ -50,13 +49,6 @@ def own(fault: str, request: Request) -> list[dict]:
     if fault == "household":
         return [row for row in PEOPLE if row["flat"] == person["flat"]]
     return [person]
-
-
-class Login(BaseModel):
-    """What is sent to log in."""
-
-    account: str
-    password: str
 
 
 def is_signed_with(secret: str, token: str) -> bool:
@@ -129,9 +121,20 @@ def make(fault: str) -> FastAPI:
     def rows(request: Request, wide: bool) -> list[dict]:
         return PEOPLE if wide or fault == "all_open" else own(fault, request)
 
+    if fault == "front_page":
+
+        @app.get("/", response_class=HTMLResponse)
+        def front() -> str:
+            return "<h1>Doors</h1>" + "<p>Who wants to know, logs in.</p>" * 200
+
     @app.get("/")
     def about() -> dict:
         return {"service": "Doors"}
+
+    @app.get("/export", dependencies=free("open_export"))
+    def export() -> PlainTextResponse:
+        lines = (f"{row['person']},{row['id_number']}" for row in PEOPLE[:9])
+        return PlainTextResponse("\n".join(lines), media_type="text/csv")
 
     @app.get("/health")
     def health() -> dict:
@@ -190,11 +193,11 @@ def make(fault: str) -> FastAPI:
         raise RuntimeError("a route that changes something was called")
 
     @app.post("/login")
-    def login(given: Login) -> dict:
-        if "\0" in given.account and fault == "login_that_tells":
+    def login(account: Annotated[str, Body()], password: Annotated[str, Body()]) -> dict:
+        if "\0" in account and fault == "login_that_tells":
             raise HTTPException(500, "psycopg.DataError: there is a NUL")
-        failed[given.account] = failed.get(given.account, 0) + 1
-        if failed[given.account] > 5 and fault != "no_login_limit":
+        failed[account] = failed.get(account, 0) + 1
+        if failed[account] > 5 and fault != "no_login_limit":
             raise HTTPException(429, "Too many tries.", {"Retry-After": "60"})
         raise HTTPException(401, "Account or password is wrong.")
 

@@ -9,7 +9,7 @@ from leftopen.audit.backend.look import PAGES, BackendLook, Visit
 from leftopen.audit.backend.routes import CHANGING, Pool
 from leftopen.audit.backend.web import Answer
 from leftopen.audit.checks import check
-from leftopen.audit.personal import identifiers, points_at_people
+from leftopen.audit.personal import IN_TEXT, identifiers, points_at_people
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.shared import CouldNotLook, NothingToLookAt
 
@@ -23,6 +23,7 @@ OF_PEOPLE = {
 }
 """Further names of fields that identify people, and what each holds."""
 _ABOUT = {"", "health", "healthz", "live", "livez", "ready", "readyz", "ping", "status", "version"}
+_PAGES = {"text/html", "text/css", "text/javascript", "application/javascript"}
 _HEAD = "HEAD"
 _SMALL = 2000  # characters; what says whether a service is well is shorter
 _SAMPLE = 50
@@ -39,10 +40,14 @@ def _told(visits: list[Visit]) -> str:
 
 
 def _is_about_itself(visit: Visit) -> bool:
-    """Whether a route only says what the service is, and whether it is well."""
+    """Whether a route says what the service is, and whether it is well; or is a page of it."""
+    if visit.stranger is None or of_people(visit.stranger):
+        return False
+    if visit.stranger.kind in _PAGES:
+        return True
     last = visit.route.path.rstrip("/").rpartition("/")[2].lower()
-    small = visit.stranger is not None and len(visit.stranger.text) < _SMALL
-    return not visit.route.places and last in _ABOUT and small and not of_people(visit.stranger)
+    small = len(visit.stranger.text) < _SMALL
+    return not visit.route.places and last in _ABOUT and small
 
 
 def _opened(look: BackendLook) -> list[Visit]:
@@ -56,7 +61,13 @@ def _opened(look: BackendLook) -> list[Visit]:
 
 def of_people(answer: Answer | None) -> list[str]:
     """What in an answer identifies people, or says which person it is about; in words."""
-    return rows_of_people(answer.records) if answer is not None else []
+    if answer is None:
+        return []
+    if answer.body is None:  # a table as CSV, a page
+        return [
+            f"in its text: {kind}" for kind, form in IN_TEXT.items() if form.search(answer.text)
+        ]
+    return rows_of_people(answer.records)
 
 
 def rows_of_people(rows: list[dict]) -> list[str]:
@@ -100,6 +111,11 @@ def open_routes(look: BackendLook) -> Iterator[Finding]:
         raise CouldNotLook(
             f"{_told(unsure)}: whether a login is asked for there cannot be told from that. A "
             "value for its parameters may be missing: give a token, or try by hand"
+        )
+    if not look.description:
+        raise CouldNotLook(
+            "the service shows no description of its routes, so usual places alone were tried. "
+            "Give its OpenAPI description as a file: config"
         )
 
 

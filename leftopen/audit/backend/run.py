@@ -20,7 +20,7 @@ The door comes last: it tries until it is held back."""
 _OURS = "the lab's service"
 _ALWAYS_BLIND = (
     "what the data mean, and whether they should be kept at all",
-    "routes that no description names and no usual place has; WebSockets",
+    "routes that no description names and no usual place has; WebSockets, GraphQL",
     "what routes that change something would do: they are never called",
     "what a caller with many rights may see and does not need",
     "whether a login tells which accounts exist: it is tried for one that does not",

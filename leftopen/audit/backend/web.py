@@ -103,8 +103,7 @@ class Web:
     """
 
     def __init__(self, host: str, port: int, tls: bool, token: str = "", base: str = "") -> None:
-        address = loopback.addresses(host)[0]
-        loopback.check_port(port)
+        address = _that_answers(host, port)
         place = f"[{address}]" if ":" in address else address
         self._token, self._base = token, base
         self._client = httpx.Client(
@@ -167,6 +166,15 @@ class Web:
             words = str(error) or type(error).__name__
             raise ConnectionError(f"{method} {path} has no answer: {words}") from error
         return Answer(f"{method} {path}", answer.status_code, told, text, seconds, cut or is_stream)
+
+
+def _that_answers(host: str, port: int) -> str:
+    """The address of a name that accepts, as ``localhost`` may have two; else the first."""
+    try:
+        with loopback.connect(host, port, wire.SECONDS) as sock:
+            return sock.getpeername()[0]
+    except OSError:
+        return loopback.addresses(host)[0]
 
 
 def _read(answer: httpx.Response, is_stream: bool) -> tuple[str, bool]:
