@@ -162,7 +162,8 @@ def _add_audit(add) -> None:
         "audit",
         _audit,
         "look at a database server on this machine, or a service, and say what stands open",
-        "It only looks, and at loopback addresses alone. A password is asked for, or read from the "
+        "It only looks, and at loopback addresses alone; of a service it also tries a few wrong "
+        "logins, of an account that does not exist. A password is asked for, or read from the "
         "variable LEFTOPEN_AUDIT_PASSWORD; it is no option, because every process list shows "
         "those. Ends with 0 if nothing is to be fixed (notes may be there), with 1 if a finding "
         "of severity fix or warn is, and with 2 if a check could not look and nothing was found.",
