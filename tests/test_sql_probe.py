@@ -62,8 +62,10 @@ def test_all_is_tried_and_nothing_of_it_stays(lab, at):
         for c in cs
         for a in ("select", "insert", "update")
     }
-    wanted |= {f"{a} {t}" for t in COLUMNS for a in ("delete", "truncate", "own")}
-    assert can == wanted | SERVER_WIDE | {sql_probe.MAKES_TABLES}
+    on_tables = ("delete", "truncate", "own", "grant", "references", "trigger")
+    wanted |= {f"{a} {t}" for t in COLUMNS for a in on_tables}
+    attributes = set(sql_probe.ATTRIBUTES.values())  # a superuser needs none of them
+    assert can == wanted | (SERVER_WIDE - attributes) | {sql_probe.MAKES_TABLES}
     assert all("refused" not in line for line in at.tried)
     assert state(lab) == before
 
@@ -85,6 +87,52 @@ def test_columns_are_tried_one_by_one(lab, at):
     }
     assert "as the reader: buildings: select (building, storeys) → accepted" in at.tried
     assert state(lab)[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("GRANT pg_read_server_files TO reader", {sql_probe.READS_FILES}),
+        ("GRANT pg_write_server_files TO reader", {sql_probe.WRITES_FILES}),
+        ("GRANT pg_execute_server_program TO reader", {sql_probe.RUNS_PROGRAMS}),
+        ("ALTER ROLE reader CREATEROLE", {sql_probe.MAKES_ROLES}),
+        ("ALTER ROLE reader BYPASSRLS", {"the attribute BYPASSRLS"}),
+        ("GRANT INSERT ON visitors TO reader WITH GRANT OPTION", {"grant visitors"}),
+        ("GRANT TRIGGER ON visitors TO reader", {"trigger visitors"}),
+        ("GRANT CREATE ON SCHEMA public TO reader", {sql_probe.MAKES_TABLES}),
+    ],
+)
+def test_what_is_given_beside_the_tables_is_found(lab, at, given, found):
+    with psycopg.connect(lab.inside.uri_of("doors_1")) as operator:
+        with Who(at, "x", lab, ("reader", WORD)) as who:
+            before = who.rights_in_any_role(COLUMNS)
+        operator.execute(given)
+        operator.commit()
+        with Who(at, "x", lab, ("reader", WORD)) as who:
+            assert who.rights_in_any_role(COLUMNS) - before == found
+        operator.execute(_taken_back(given))
+
+
+def _taken_back(given):
+    if given.startswith("ALTER"):
+        return given.replace("reader ", "reader NO")
+    if given.endswith(" WITH GRANT OPTION"):
+        given = given.removesuffix(" WITH GRANT OPTION").replace(
+            "INSERT", "GRANT OPTION FOR INSERT"
+        )
+    return given.replace("GRANT", "REVOKE", 1).replace(" TO ", " FROM ")
+
+
+def test_what_it_may_after_set_role_is_found(lab, at):
+    with psycopg.connect(lab.inside.uri_of("doors_1")) as operator:
+        operator.execute("CREATE ROLE duty; GRANT DELETE ON visitors TO duty; GRANT duty TO reader")
+        operator.execute("ALTER ROLE reader NOINHERIT")
+    with Who(at, "x", lab, ("reader", WORD)) as who:
+        assert "delete visitors" not in who.rights(COLUMNS)
+        assert "delete visitors" in who.rights_in_any_role(COLUMNS)
+        assert "delete visitors" not in who.rights(COLUMNS)
+    with psycopg.connect(lab.inside.uri_of("doors_1")) as operator:
+        operator.execute("DROP OWNED BY duty; DROP ROLE duty; ALTER ROLE reader INHERIT")
 
 
 def test_a_login_is_tried_from_either_side(lab, at):
@@ -137,21 +185,6 @@ def test_a_transaction_that_is_left_open_is_named(lab, at):
         forgotten.rollback()
         with sql_probe.operator(lab) as operator:
             assert operator.execute("SELECT current_user").fetchone() == ("postgres",)
-
-
-def test_a_connection_string_is_read_before_it_is_used(lab):
-    uri = lab.inside.uri_as("reader", WORD, "doors_1")
-    found = sql_probe.login(lab, "uri", uri)
-    assert (found["user"], found["password"], found["dbname"]) == ("reader", WORD, "doors_1")
-    for wrong in (
-        "no connection string",
-        uri.replace("127.0.0.1", "192.0.2.1"),
-        uri.replace(f":{lab.inside.port}/", ":1/"),
-        uri.replace("reader:", ":"),
-        "host=127.0.0.1",
-    ):
-        with pytest.raises(BadAnswer, match="`uri`"):
-            sql_probe.login(lab, "uri", wrong)
 
 
 def test_words_are_few():

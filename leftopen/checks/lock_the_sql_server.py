@@ -1,7 +1,13 @@
 """Exercise 10: the SQL server asks who is there, and each account may do its part alone."""
 
+import asyncio
+import secrets
+import ssl
+import struct
+
 import psycopg
 
+from leftopen import loopback
 from leftopen.cases import tongren
 from leftopen.checks import lock_the_sql_server_log as log
 from leftopen.checks import lock_the_sql_server_roles as roles
@@ -69,6 +75,8 @@ class _Doorbell:
                 self.said = sql_words(error)
                 if "does not support SSL" in self.said:
                     answer = "no TLS"
+                elif "FATAL:" in str(error):  # a method that the server cannot use
+                    answer = "refused"
                 elif "certificate" in self.said or "authentication method" in str(error):
                     answer = "not trusted"
                 else:
@@ -149,11 +157,35 @@ def _the_doors(
         if bell.ring(f"as {who}", what, account, outside=outside, sslmode="disable") == _IN:
             at.values.update(who=who, where=where)
             return "plaintext"
+    asked = _is_asked(bell.lab, door[0])
+    at.note("as the doors", "begin to log in from a third address", "asked" if asked else "refused")
+    if not asked:
+        return "one_address"
     if psycopg.pq.version() >= _LEAST_LIBPQ:
         what = "log in from outside, and insist on SCRAM"
         if bell.ring("as the doors", what, door, require_auth="scram-sha-256") != _IN:
             return "password_in_clear"
     return None
+
+
+# Messages of the protocol (PostgreSQL manual, "Message Formats"): SSLRequest, StartupMessage 3.0.
+_SSL_REQUEST, _VERSION = struct.pack("!II", 8, 80877103), struct.pack("!I", 196608)
+_ELSEWHERE = "127.0.0.3"  # of neither side
+
+
+def _is_asked(lab: PostgresLab, account: str) -> bool:
+    """Whether the server asks an account that comes from a third address for its password."""
+    trusts_lab = ssl.create_default_context(cafile=str(lab.certificates.ca))
+    new = loopback.connect_async(loopback.HERE, lab.inside.port, 4.0, _ELSEWHERE)
+    with asyncio.run(new) as plain:
+        plain.settimeout(4.0)
+        plain.sendall(_SSL_REQUEST)
+        if plain.recv(1) != b"S":
+            return False
+        with trusts_lab.wrap_socket(plain, server_hostname=loopback.HERE) as wire:
+            names = f"user\0{account}\0database\0{DATABASE}\0\0".encode()
+            wire.sendall(struct.pack("!I", 8 + len(names)) + _VERSION + names)
+            return wire.recv(1) == b"R"
 
 
 def _the_administrator(
@@ -167,10 +199,11 @@ def _the_administrator(
         what = f"log in from outside over TLS to {database}, with the password"
         if bell.ring(label, what, admin, database=database) == _IN:
             return "admin_from_outside"
-    what = "log in from this machine over TLS, with the password"
-    if bell.ring(label, what, admin, outside=False, database=DATABASE) != _IN:
-        at.values["said"] = bell.said
-        return "admin_shut_out"
+    for database in (DATABASE, _OTHER_DATABASE):
+        what = f"log in from this machine over TLS to {database}, with the password"
+        if bell.ring(label, what, admin, outside=False, database=database) != _IN:
+            at.values["said"] = bell.said
+            return "admin_shut_out"
     return None
 
 
@@ -225,6 +258,9 @@ def _stored(at: Attempt, lab: PostgresLab) -> str:
             setting = setting if setting == "md5" else later
     at.note("as the operator", "how the next password will be stored", setting)
     at.values.update(md5=", ".join(md5), lost=", ".join(lost), setting=setting)
+    if any(_logs_in(at, lab, name, secrets.token_hex(9)) for name in accounts):
+        at.note("as a stranger", "log in with any password", _IN)
+        return "nobody_is_asked"
     if lost:
         return "scram_demanded" if set(lost) <= set(md5) else "shut_out"
     if set(md5) >= set(accounts):

@@ -63,8 +63,10 @@ def _job(at: Attempt, lab: PostgresLab, password: str) -> str | None:
     surplus = can - wanted
     at.values.update(more=words(surplus), missing=words(wanted - can))
     if surplus & SERVER_WIDE:
+        at.values["more"] = words(surplus & SERVER_WIDE)
         return "job_superuser"
-    if any(what.startswith("select") for what in surplus):
+    if reads := {what for what in surplus if what.startswith("select")}:
+        at.values["more"] = words(reads)
         return "job_reads"
     if surplus:
         return "job_changes"

@@ -64,9 +64,10 @@ def granted(at: Attempt, lab: PostgresLab, password: str) -> str:
             return "cannot_log_in"
         can = who.rights_in_any_role(_TABLES)
         taken = [account, *(() if can & SERVER_WIDE else who.roles())]
-    at.values["more"] = words(can - wanted)
     if can & SERVER_WIDE:
+        at.values["more"] = words(can & SERVER_WIDE)
         return "superuser"
+    at.values["more"] = words(can - wanted)
     later = _later(at, lab, "as the new account", taken)
     if found := _clerk(at, lab, wanted):
         return found
@@ -75,10 +76,8 @@ def granted(at: Attempt, lab: PostgresLab, password: str) -> str:
     at.values["missing"] = words(wanted - can)
     if later is None:
         return "loader_broken"
-    if month - can:
-        return "month_missing"
     if wanted - can:
-        return "cannot_work"
+        return "month_missing" if wanted - can <= month else "cannot_work"
     at.values["more"] = words(later - {"insert"})
     if "insert" not in later:
         return "later_missing"

@@ -26,20 +26,40 @@ SELECT, INSERT, UPDATE, DELETE, TRUNCATE, OWN = (
     "select", "insert", "update", "delete", "truncate", "own",
 )  # fmt: skip
 READS_FILES = "read a file of the server"
+WRITES_FILES = "write a file of the server"
 RUNS_PROGRAMS = "run a program on the server"
 MAKES_ROLES = "create a role"
 READS_PASSWORDS = "read the stored passwords"
 MAKES_TABLES = "create a table"
-SERVER_WIDE = {READS_FILES, RUNS_PROGRAMS, MAKES_ROLES, READS_PASSWORDS}
+ATTRIBUTES = {"createdb": "the attribute CREATEDB", "bypassrls": "the attribute BYPASSRLS"}
+ATTRIBUTES |= {"replication": "the attribute REPLICATION"}
+SERVER_WIDE = {READS_FILES, WRITES_FILES, RUNS_PROGRAMS, MAKES_ROLES, READS_PASSWORDS}
+SERVER_WIDE |= set(ATTRIBUTES.values())
 
 _BEYOND = {
     READS_FILES: "SELECT pg_read_file('PG_VERSION')",
+    # A path must be absolute; that is found out after the rights (42602).
+    WRITES_FILES: "COPY (SELECT 1) TO 'left_open_tries_this'",
     RUNS_PROGRAMS: "COPY (SELECT 1 WHERE false) TO PROGRAM 'exit 0'",
     MAKES_ROLES: "CREATE ROLE left_open_tries_this",
     READS_PASSWORDS: "SELECT rolpassword FROM pg_catalog.pg_authid LIMIT 0",
     MAKES_TABLES: "CREATE TABLE public.left_open_tries_this ()",
 }
-_AFTER_THE_CHECK = ("22", "23")
+_ALSO = ("grant", "references", "trigger")
+"""What else there is, as the server tells it: to give rights on, foreign keys, triggers."""
+
+_COPIES_A_FILE = (
+    "CREATE TEMPORARY TABLE left_open_tries_this (line text); "
+    "COPY left_open_tries_this FROM 'PG_VERSION'"
+)
+_TOLD = """
+SELECT has_any_column_privilege(oid, 'SELECT WITH GRANT OPTION, INSERT WITH GRANT OPTION, '
+           'UPDATE WITH GRANT OPTION, REFERENCES WITH GRANT OPTION')
+           OR has_table_privilege(oid, 'DELETE WITH GRANT OPTION'),
+       has_any_column_privilege(oid, 'REFERENCES'), has_table_privilege(oid, 'TRIGGER')
+FROM pg_class WHERE oid = {}::regclass
+"""
+_AFTER_THE_CHECK = ("22", "23", "42602")
 _BOUNDS = "-c statement_timeout=8000 -c lock_timeout=3000"  # milliseconds
 # Given here, no variable of the environment (PGSSLMODE, PGPASSFILE…) changes a connection.
 _EXPLICIT = {
@@ -92,39 +112,6 @@ def _refuse_open_transactions(connection: psycopg.Connection) -> None:
             "a connection of this notebook has a transaction open, and nobody else sees what it "
             "changed. End it with connection.commit(), or connect with autocommit=True"
         )
-
-
-def login(lab: PostgresLab, name: str, uri: str) -> dict[str, str]:
-    """What a connection string for this lab says, as parameters for :class:`Who`.
-
-    Args:
-        lab: the lab to which it must lead.
-        name: the name of the answer, for the message.
-        uri: the connection string.
-
-    Raises:
-        BadAnswer: it is none, leads to another server, or holds no account.
-    """
-    makes = "lab.inside.uri_as(account, password, database) makes one"
-    try:
-        parts = conninfo_to_dict(uri)
-    except psycopg.Error as error:
-        words = " ".join(str(error).split())
-        raise BadAnswer(
-            f"`{name}` is not a connection string that psycopg can read: {words}. {makes}"
-        ) from None
-    hosts = str(parts.get("hostaddr") or parts.get("host") or "")
-    ports = str(parts.get("port") or "5432")
-    if hosts not in (loopback.HERE, "localhost"):
-        raise BadAnswer(f"`{name}` does not lead to 127.0.0.1, where the lab is. {makes}")
-    if ports not in (str(lab.inside.port), str(lab.outside.port)):
-        raise BadAnswer(
-            f"`{name}` leads to another server than this question's lab: port {ports}. Run the "
-            "cells of this question again, from `lab = …` on"
-        )
-    if not parts.get("user"):
-        raise BadAnswer(f"`{name}` holds no account. {makes}")
-    return {key: str(value) for key, value in parts.items()}
 
 
 class Who(AbstractContextManager):
@@ -286,7 +273,8 @@ class Who(AbstractContextManager):
         Returns:
             What is allowed, as ``{"select passages.at", "insert passages.at", "update
             passages.at", "delete passages", "truncate passages", "own passages"}`` and the words
-            of ``SERVER_WIDE``. ``own`` is what the owner alone may: to change the table itself.
+            of ``SERVER_WIDE``. ``own`` is what the owner alone may: to change the table itself;
+            ``grant``, ``references`` and ``trigger`` are what the server tells of the rest.
         """
         can: set[str] = set()
         for table, columns in tables.items():
@@ -294,10 +282,19 @@ class Who(AbstractContextManager):
                 f"{ability} {name}": self.allows(statement)
                 for ability, name, statement in _tries(table, columns)
             }
+            (told,) = self.run(sql.SQL(_TOLD).format(_name(table).as_string())) or [(False,) * 3]
+            answers |= {f"{what} {table}": yes for what, yes in zip(_ALSO, told, strict=True)}
             self._note_table(table, columns, answers)
             can |= {what for what, allowed in answers.items() if allowed}
         if beyond:
             answers = {what: self.allows(statement) for what, statement in _BEYOND.items()}
+            answers[READS_FILES] |= self.allows(_COPIES_A_FILE)
+            answers |= {what: True for what, has in self._attributes().items() if has}
+            for schema in {table.split(".")[0] for table in tables if "." in table}:
+                make = sql.SQL("CREATE TABLE {} ()").format(
+                    sql.Identifier(schema, "left_open_tries_this")
+                )
+                answers[f"{MAKES_TABLES} in {schema}"] = self.allows(make)
             self._note_all("", answers)
             can |= {what for what, allowed in answers.items() if allowed}
         return frozenset(can)
@@ -317,6 +314,12 @@ class Who(AbstractContextManager):
                 self.label = label
         return can
 
+    def _attributes(self) -> dict[str, bool]:
+        """What no statement can try without being done: the role's own attributes."""
+        columns = sql.SQL(", ").join(sql.Identifier(f"rol{name}") for name in ATTRIBUTES)
+        ask = sql.SQL("SELECT {} FROM pg_roles WHERE rolname = current_user").format(columns)
+        return dict(zip(ATTRIBUTES.values(), self.run(ask)[0], strict=True))
+
     def roles(self) -> list[str]:
         """The roles of which it is a member, directly or not."""
         members = (
@@ -334,6 +337,7 @@ class Who(AbstractContextManager):
             else:
                 short[ability] = bool(found)
         short |= {ability: answers[f"{ability} {table}"] for ability in (DELETE, TRUNCATE, OWN)}
+        short |= {ability: True for ability in _ALSO if answers[f"{ability} {table}"]}
         self._note_all(f"{table}: ", short)
 
     def _note_all(self, where: str, answers: dict[str, bool]) -> None:
@@ -342,9 +346,13 @@ class Who(AbstractContextManager):
                 self.at.note(self.label, where + ", ".join(found), words)
 
 
+def _name(table: str) -> sql.Identifier:
+    return sql.Identifier(*(table.split(".") if "." in table else ("public", table)))
+
+
 def _tries(table: str, columns: Iterable[str]) -> Iterator[tuple[str, str, sql.Composed]]:
     """What is tried in a table: the ability, what it is about, the statement."""
-    name = sql.Identifier(*(table.split(".") if "." in table else ("public", table)))
+    name = _name(table)
     for column in columns:
         each = {"t": name, "c": sql.Identifier(column)}
         whole = f"{table}.{column}"
