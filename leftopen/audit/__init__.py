@@ -1,7 +1,8 @@
 """The auditor: ``audit(lab)`` looks at a server and says what it found, and what it could not see.
 
-It only looks: nothing is written to the server. Of an HTTP service it also tries a few wrong logins,
-of an account that does not exist, and tokens that it forged from the given one. ``report = audit(server, ...)`` takes:
+It only looks: nothing is written to the server. Of an HTTP service it also tries a few wrong
+logins, of an account that does not exist, and tokens that it forged from the given one.
+``report = audit(server, ...)`` takes:
 
     server          a lab, or an address on this machine, as "mongodb://127.0.0.1:27017",
                     "https://127.0.0.1:9200" or "postgresql://127.0.0.1:5432"
