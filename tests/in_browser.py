@@ -82,3 +82,17 @@ def sources(page):
             .filter(c => c.model.type === 'code')
             .map(c => c.model.sharedModel.getSource())"""
     )
+
+
+def ask_in_the_manual(tab, path, **values):
+    """Work a route in the service's manual, as a person does; return the status and the body."""
+    route = tab.locator(".opblock", has=tab.locator(f'[data-path="{path}"]'))
+    route.locator(".opblock-summary-control").click()
+    route.get_by_role("button", name="Try it out").click()
+    for name, value in values.items():
+        route.locator(f'tr[data-param-name="{name}"] input').fill(value)
+    route.get_by_role("button", name="Execute").click()
+    answer = route.locator(".live-responses-table .response").first
+    answer.wait_for()
+    status = answer.locator(".response-col_status").inner_text().split()[0]
+    return status, answer.locator(".response-col_description pre").first.inner_text()

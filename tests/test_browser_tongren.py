@@ -3,24 +3,10 @@
 import json
 
 import pytest
-from in_browser import keep_picture, open_lesson, run_cell
+from in_browser import ask_in_the_manual, keep_picture, open_lesson, run_cell
 
 pytestmark = pytest.mark.needs("postgres", "chromium")
 LESSON = "notebooks/03_case_tongren_doors.ipynb"
-
-
-def ask_in_the_manual(tab, path, **values):
-    """Work a route in the service's manual, as a person does; return the status and the body."""
-    route = tab.locator(".opblock", has=tab.locator(f'[data-path="{path}"]'))
-    route.locator(".opblock-summary-control").click()
-    route.get_by_role("button", name="Try it out").click()
-    for name, value in values.items():
-        route.locator(f'tr[data-param-name="{name}"] input').fill(value)
-    route.get_by_role("button", name="Execute").click()
-    answer = route.locator(".live-responses-table .response").first
-    answer.wait_for()
-    status = answer.locator(".response-col_status").inner_text().split()[0]
-    return status, answer.locator(".response-col_description pre").first.inner_text()
 
 
 def test_the_manual_of_the_open_service_gives_a_stranger_records(page, jupyter):

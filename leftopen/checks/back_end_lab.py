@@ -1,8 +1,10 @@
 """Services for the questions on the back end: small, in front of a database with row policies."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from psycopg import sql
 
@@ -10,6 +12,7 @@ from leftopen.cases import tongren, tongren_api
 from leftopen.checks import sql_probe
 from leftopen.checks.forged_tokens import SignIn
 from leftopen.checks.question import Task
+from leftopen.engines.backend import Backend
 from leftopen.lab_postgres import Connect, PostgresLab
 from leftopen.learner import Draw
 
@@ -19,6 +22,7 @@ SEED, RESIDENTS, DAYS, DATABASE = 11, 120, 1, "doors_1"
 HOMES = {"A01": range(1, 55), "A02": range(55, 121)}
 """Each building with the numbers of those who live there."""
 
+_began: WeakKeyDictionary[Backend, dict[str, str]] = WeakKeyDictionary()
 _FILES = Path(__file__).with_name("question_backend")
 
 
@@ -75,6 +79,7 @@ def open_lab(
     try:
         given = {} if trusting else {"DATABASE_URL": lab.inside.uri_as("api", password)}
         lab.start_backend(files, {**given, **environment})
+        _began[lab.backend] = _variables(lab.backend)
     except BaseException:
         lab.close()
         raise
@@ -82,10 +87,17 @@ def open_lab(
 
 
 def is_untouched(lab: PostgresLab, files: Mapping[str, str]) -> bool:
-    """Whether the service's code and the database's files are those of the beginning."""
+    """Whether code and environment of the service, and the database's files, are as they began."""
     service = lab.backend
-    same = service.files == sorted(files)
-    return same and lab.is_as_found and all(service.read(n) == files[n] for n in files)
+    if _variables(service) != _began.get(service) or service.files != sorted(files):
+        return False
+    return lab.is_as_found and all(service.read(name) == files[name] for name in files)
+
+
+def _variables(service: Backend) -> dict[str, str]:
+    """Its environment, without the database's port, which may change when that is restarted."""
+    found = service.environment
+    return {**found, "DATABASE_URL": re.sub(r":\d+(?=[/?]|$)", "", found["DATABASE_URL"])}
 
 
 class Passing:

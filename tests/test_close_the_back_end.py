@@ -1,0 +1,206 @@
+"""What exercise 11 tries its answers with, and answers that are nobody's near miss."""
+
+import jwt
+import psycopg
+import pytest
+
+from leftopen.cases import tongren, tongren_api
+from leftopen.checks import back_end_lab as labs
+from leftopen.checks import exercise
+from leftopen.checks.forged_tokens import SignIn, pair
+from leftopen.checks.http_probe import Caller, must_run, twin
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import Attempt, Task
+from leftopen.checks.verdict import Kind
+from leftopen.engines.backend import Backend
+
+NAME = "11_close_the_back_end"
+SERVICE = """
+import os
+from fastapi import FastAPI, HTTPException
+from fastapi.sse import EventSourceResponse
+
+app = FastAPI()
+
+@app.get("/rows")
+def rows():
+    return [{"word": os.environ["WORD"]}]
+
+@app.get("/nobody")
+def nobody():
+    raise HTTPException(401)
+
+@app.get("/broken")
+def broken():
+    raise ValueError("a secret of the code")
+
+@app.get("/silent", response_class=EventSourceResponse)
+async def silent():
+    import asyncio
+    yield {"first": 1}
+    await asyncio.sleep(60)
+"""
+
+
+# -- forged tokens ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA"])
+def test_a_good_token_is_good_and_each_forged_one_is_not(algorithm):
+    private, public = pair("a word") if algorithm == "EdDSA" else (40 * "k", 40 * "k")
+    service = SignIn("https://a.test", "doors", private, algorithm)
+    how = {"issuer": "https://a.test", "audience": "doors", "options": {"require": ["exp"]}}
+
+    def judged(token):
+        try:
+            return jwt.decode(token, public, [algorithm], **how)["role"]
+        except jwt.PyJWTError as error:
+            return type(error)
+
+    about = {"role": "manager"}
+    assert judged(service.token(about)) == "manager"
+    foreign = pair("another")[0] if algorithm == "EdDSA" else 40 * "f"
+    assert judged(service.token(about, key=foreign)) is jwt.InvalidSignatureError
+    assert judged(service.changed(about, {"role": "auditor"})) is jwt.InvalidSignatureError
+    assert judged(service.unsigned(about)) is jwt.InvalidAlgorithmError
+    assert judged(service.token(about, without="exp")) is jwt.MissingRequiredClaimError
+    assert judged(service.token({**about, "aud": "garage"})) is jwt.InvalidAudienceError
+    assert judged(service.token({**about, "exp": 1})) is jwt.ExpiredSignatureError
+
+
+# -- asking over HTTP ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def service():
+    found = Backend({"main.py": SERVICE}, {"WORD": "one"})
+    yield found
+    found.close()
+
+
+def test_answers_are_noted_in_words_and_a_stream_is_left_in_time(service):
+    with Caller(at := Attempt(Task()), "as a stranger", service.outside.uri) as caller:
+        found = [caller.status(f"/{path}") for path in ("rows", "nobody", "broken", "none")]
+        assert found == [200, 401, 500, 404]
+        assert [line.rpartition("→ ")[2] for line in at.tried] == [
+            "answered (200)",
+            "refused (401)",
+            "an error of the service (500)",
+            "nothing there (404)",
+        ]
+        assert caller.rows("/rows") == [{"word": "one"}]
+        assert caller.rows("/nobody") == []
+        assert caller.status("/silent") == 200
+        written = []
+        heard = caller.hear("/silent", lambda: written.append(1), lambda _: False, seconds=1)
+        assert heard == [{"first": 1}]
+        assert written
+
+
+def test_a_twin_has_the_code_and_another_environment(service):
+    with twin(service, WORD="two") as other:
+        words = [
+            Caller(Attempt(Task()), "", uri).rows("/rows")[0]["word"]
+            for uri in (service.uri, other.uri, other.outside.uri)
+        ]
+    assert words == ["one", "two", "two"]
+    assert service.is_running
+    assert not other.is_running
+
+
+def test_a_service_that_does_not_run_is_no_refusal(service):
+    service.stop()
+    with Caller(Attempt(Task()), "", service.outside.uri) as caller, pytest.raises(BadAnswer):
+        caller.status("/rows")
+    with pytest.raises(BadAnswer, match=r"lab\.backend\.restart"):
+        must_run(service)
+    service.restart()
+    assert must_run(service) is service
+
+
+# -- the policies -------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("postgres")
+def test_each_role_has_its_rows_and_the_service_alone_has_none():
+    def prepare(connect):
+        tongren_api.prepare(connect, [labs.DATABASE], password="a word")
+
+    lab = tongren.small_lab(labs.SEED, tongren.LOCKED, tongren_api.HBA, prepare, labs.RESIDENTS, 1)
+    try:
+        with psycopg.connect(lab.inside.uri_of(labs.DATABASE)) as operator:
+            homes = operator.execute("SELECT building, array_agg(person) FROM residents GROUP BY 1")
+            assert {home: set(people) for home, people in homes} == {
+                home: set(people) for home, people in labs.HOMES.items()
+            }
+        with psycopg.connect(lab.inside.uri_as("api", "a word", labs.DATABASE)) as api:
+
+            def count(table, role, **settings):
+                with api.transaction(force_rollback=True):
+                    for name, value in {"role": role, **settings}.items():
+                        name = name.replace("_", ".")
+                        api.execute("SELECT set_config(%s, %s, true)", [name, value])
+                    try:
+                        return api.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                    except psycopg.errors.InsufficientPrivilege:
+                        return "refused"
+
+            assert count("residents", "api") == "refused"
+            assert count("residents", "manager") == 0
+            assert count("residents", "manager", doors_building="A01") == len(labs.HOMES["A01"])
+            assert count("residents", "resident", doors_person="7") == 1
+            assert count("residents", "resident", doors_building="A01") == 0
+            assert count("visitors", "resident", doors_person="7") == "refused"
+            assert count("residents", "auditor") == "refused"
+            assert count("passages", "auditor") > count("passages", "resident", doors_person="7")
+            with api.transaction(force_rollback=True), pytest.raises(psycopg.Error):
+                api.execute("SET LOCAL ROLE postgres")
+    finally:
+        lab.close()
+
+
+# -- answers that are nobody's near miss --------------------------------------------------------
+
+
+@pytest.fixture
+def ex(tmp_path, monkeypatch):
+    from leftopen import progress
+
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
+    found = exercise(NAME)
+    yield found
+    found.close()
+
+
+@pytest.mark.needs("postgres")
+def test_the_database_alone_or_its_password_alone_is_half_of_question_3(ex):
+    lab, task = ex.lab(3), ex.task(3)
+    assert ex.check(3, lab).kind is Kind.NOT_ATTEMPTED
+    lab.configure(tongren_api.HBA, file="pg_hba.conf")
+    assert "hardly anybody" in ex.check(3, lab).text  # the service is shut out
+    lab.backend.set_environment(DATABASE_URL=lab.inside.uri_as("api", task["api_password"]))
+    assert "hardly anybody" in ex.check(3, lab).text  # api may read nothing by itself
+
+
+@pytest.mark.needs("postgres")
+def test_a_check_of_the_live_stream_leaves_no_passage_behind(ex):
+    lab = ex.lab(3)
+    with psycopg.connect(lab.inside.uri_of(labs.DATABASE)) as operator:
+        before = operator.execute("SELECT count(*), max(passage) FROM passages").fetchone()
+    with labs.Passing(lab, [1, 2]) as passing:
+        passing.write()
+        assert len(passing.numbers) == 2
+    with psycopg.connect(lab.inside.uri_of(labs.DATABASE)) as operator:
+        assert operator.execute("SELECT count(*), max(passage) FROM passages").fetchone() == before
+
+
+@pytest.mark.needs("postgres")
+def test_a_service_that_is_down_is_told_and_not_judged(ex):
+    lab = ex.lab(5)
+    assert ex.check(5, lab).kind is Kind.NOT_ATTEMPTED
+    lab.backend.set_environment(TOKEN_KEYS="{}")  # nobody reads it
+    assert "still accepted" in ex.check(5, lab).text
+    lab.backend.stop()
+    verdict = ex.check(5, lab)
+    assert verdict.kind is Kind.ERROR
+    assert "lab.backend.restart()" in verdict.text
