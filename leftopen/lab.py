@@ -181,8 +181,9 @@ class Lab(ABC):
         ]
 
     def __repr__(self) -> str:
-        rows = "\n".join(f"  {k:<16}{v}" for k, v in self._rows())
-        return f"Lab {self.name}\n{rows}"
+        rows = self._rows()
+        wide = max(16, *(len(name) + 1 for name, _ in rows))
+        return "\n".join([f"Lab {self.name}", *(f"  {k:<{wide}}{v}" for k, v in rows)])
 
     def _repr_html_(self) -> str:
         rows = "".join(

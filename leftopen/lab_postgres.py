@@ -39,6 +39,7 @@ Connect = Callable[[str], psycopg.Connection]
 # A line of postgresql.conf: a name, an equals sign that may be left out, a value, in quotes or not
 # (PostgreSQL manual, "Parameter Interaction via the Configuration File").
 _SETTING = re.compile(r"\s*([A-Za-z_][\w$.]*)\s*=?\s*('(?:[^']|'')*'|[^\s#']*)")
+_HBA_LINE = re.compile(r"^\s*(local|host(no)?(ssl|gssenc)?)\s+\S", re.MULTILINE)
 _MAY_REPEAT = ("include", "include_dir", "include_if_exists")
 
 
@@ -317,6 +318,8 @@ class PostgresLab(Lab):
         lines += [p.line for p in places if f'"{p.path[0]}"' in words]
         where = conf.quote(text, lines[0]) if lines else conf.blame(words, text, places)
         words = re.sub(r" in file \"[^\"]*\" line \d+", "", words)
+        if _HBA_LINE.search(text):
+            words += f'; this looks like a line of {HBA}, which takes file="{HBA}"'
         where = f"{where}: " if where else ""
         return ConfigRefused(f"{where}{self.program} refuses this: {words}. {conf.UNCHANGED}")
 

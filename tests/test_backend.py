@@ -173,11 +173,23 @@ def test_its_own_variable_decides_whether_it_is_reached_from_outside(service):
     assert word(service) == "one"
     with pytest.raises(httpx.ConnectError):
         httpx.get(uri)
-    with pytest.raises(ConfigRefused, match=r"192\.0\.2\.1"):
+    with pytest.raises(ConfigRefused, match=r"192\.0\.2\.1.*earlier environment"):
         service.set_environment(UVICORN_HOST="192.0.2.1")
     assert not service.outside.is_open
     service.set_environment(UVICORN_HOST="0.0.0.0")
     assert httpx.get(uri).status_code == 200
+
+
+def test_a_variable_that_uvicorn_does_not_know_is_said(service, capsys):
+    service.set_environment(UVICORN_HSOT="127.0.0.1")
+    assert "no UVICORN_HSOT: it has no effect. Did you mean UVICORN_HOST?" in capsys.readouterr().out
+    service.set_environment(UVICORN_HOST="0.0.0.0", UVICORN_LOG_LEVEL="info", KEY="k")
+    assert capsys.readouterr().out == ""
+
+
+def test_the_environment_is_there_to_read(service):
+    with pytest.raises(TypeError):
+        service.environment["UVICORN_HOST"] = "127.0.0.1"
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ REFUSED = [
     ("# a\nlisten_addresses = '192.0.2.7'", "Line 2 (`listen_addresses = '192.0.2.7'`): `192.0.2"),
     ("ssl = on", "could not load server certificate file"),
     ("ssl=on\nssl_cert_file='/no/server.pem'", "Line 2 (`ssl_cert_file='/no/server.pem'`): Postgr"),
+    ("host all all all trust", 'a line of pg_hba.conf, which takes file="pg_hba.conf"'),
     ("shared_preload_libraries = 'nosuch'", "Line 1 (`shared_preload_libraries = 'nosuch'`): Post"),
 ]  # fmt: skip
 

@@ -16,27 +16,23 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from types import MappingProxyType
 
 from leftopen import loopback
+from leftopen.engines import backend_environment
 from leftopen.engines import config as conf
 from leftopen.engines.backend_code import UNCHANGED, Code
+from leftopen.engines.backend_environment import EVERYWHERE, HOST, checked, reaches_out
 from leftopen.engines.process import ServerProcess, disk
 from leftopen.engines.tracebacks import last_complaint, last_error
-from leftopen.errors import ConfigRefused, EngineFailed, EngineMissing, NotLoopback
+from leftopen.errors import ConfigRefused, EngineFailed, EngineMissing
 from leftopen.outside_http import Internet
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 _QUIET_SECONDS = 0.2
-_DATABASE = "DATABASE_URL"
 _OPEN_REQUESTS_SECONDS = 1  # what a request has left when the service stops; a stream never ends
 _PORT_TRIES = 5
-
-HOST = "UVICORN_HOST"  # uvicorn reads each of its options from such a variable too
-_EVERYWHERE = ("0.0.0.0", "::")
 
 # Of the notebook's environment: what finds Python and its packages, and a place for files. Nothing
 # else, as a variable of PostgreSQL's or a proxy's would change what the service does.
@@ -98,7 +94,7 @@ class Backend:
                 "uvicorn, which runs the service, is not installed for this Python. Bring it with "
                 "`make setup`, or with `pip install -e .` in the course's folder."
             )
-        self._environment = {HOST: _EVERYWHERE[0], **_checked(environment)}
+        self._environment = {HOST: EVERYWHERE[0], **checked(environment)}
         self._outside: Internet | None = None
         self._since = 0  # where in the log the last start begins
         self._process = ServerProcess()
@@ -130,7 +126,7 @@ class Backend:
     @property
     def is_exposed(self) -> bool:
         """Whether ``UVICORN_HOST`` lets the Internet in, whatever the relay does now."""
-        return _reaches_out(self._environment)
+        return reaches_out(self._environment)
 
     # -- its code -----------------------------------------------------------------------------
 
@@ -154,9 +150,9 @@ class Backend:
         return sorted(self._code.files)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """Its environment variables, without what every program has."""
-        return dict(self._environment)
+    def environment(self) -> Mapping[str, str]:
+        """Its environment variables, to read; :meth:`set_environment` changes them."""
+        return MappingProxyType(self._environment)
 
     def read(self, file: str) -> str:
         """The code of one of its files.
@@ -201,11 +197,12 @@ class Backend:
             NotLoopback: DATABASE_URL leads to another machine.
             EngineFailed: the service was closed.
         """
-        self._change({}, {**self._environment, **_checked(values)})
+        self._change({}, {**self._environment, **checked(values)})
+        backend_environment.warn_of_unknown(values)
 
     def _change(self, files: dict[str, str], environment: dict[str, str]) -> None:
         self._must_be_open()
-        _reaches_out(environment)
+        reaches_out(environment)
         self._code.stage(files)
         try:
             self._process.stop(STOP_SECONDS)
@@ -214,7 +211,8 @@ class Backend:
         except BaseException as error:  # an interrupt too must leave a service that runs
             self.restart()
             if isinstance(error, _DidNotStart):
-                raise ConfigRefused(f"The service does not start: {error}. {UNCHANGED}") from None
+                unchanged = UNCHANGED if files else backend_environment.UNCHANGED
+                raise ConfigRefused(f"The service does not start: {error}. {unchanged}") from None
             raise
         self._code.keep()
         self._environment = environment
@@ -241,7 +239,7 @@ class Backend:
                 raise _DidNotStart(str(error).rstrip(".")) from None
             if started:
                 self._outside.target_port = self._port
-                if _reaches_out(environment):
+                if reaches_out(environment):
                     self._outside.open()
                 else:
                     self._outside.shut()
@@ -356,43 +354,5 @@ class Backend:
         return f"Backend at {self.uri}, {'running' if self.is_running else 'not running'}"
 
 
-def _reaches_out(environment: Mapping[str, str]) -> bool:
-    """Whether a service with this environment could be reached from the Internet.
-
-    Raises:
-        ConfigRefused: it names an address that is not this machine's.
-    """
-    host = environment[HOST]
-    if host in _EVERYWHERE:
-        return True
-    try:
-        loopback.addresses(host)
-    except NotLoopback:
-        raise ConfigRefused(
-            f"{HOST}: {host!r} is not an address of this lab's machine, so uvicorn could not "
-            "listen on it. Write 127.0.0.1 for this machine alone, or 0.0.0.0 for every address. "
-            f"{UNCHANGED}"
-        ) from None
-    return False
-
-
 class _DidNotStart(Exception):
     """The reason, without a stop at its end."""
-
-
-def _checked(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables, once each is text and the database is on this machine."""
-    for name, value in environment.items():
-        if not isinstance(value, str) or "\0" in value:
-            raise ConfigRefused(
-                f"{name} must be text (str), but it is {type(value).__name__}. {UNCHANGED}"
-            )
-    try:
-        place = conninfo_to_dict(environment.get(_DATABASE, ""))
-    except psycopg.Error as error:
-        why = str(error).strip().rstrip(".")
-        raise ConfigRefused(f"{_DATABASE} cannot be read: {why}. {UNCHANGED}") from None
-    for host in ",".join(str(place.get(key) or "") for key in ("host", "hostaddr")).split(","):
-        if host and not host.startswith("/"):  # those are sockets
-            loopback.addresses(host)
-    return dict(environment)
