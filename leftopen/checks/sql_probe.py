@@ -93,7 +93,7 @@ def operator(lab: PostgresLab, database: str = DATABASE) -> Iterator[psycopg.Con
         connection = _connect(**conninfo_to_dict(lab.inside.uri_of(database)))
     except psycopg.OperationalError as error:
         raise BadAnswer(
-            f"the operator is not let in any more: {sql_words(error)}. Open the question's lab "
+            f"The operator is not let in any more: {sql_words(error)}. Open the question's lab "
             "again, and leave the role postgres as it is"
         ) from None
     with connection:
@@ -109,7 +109,7 @@ def _refuse_open_transactions(connection: psycopg.Connection) -> None:
     ).fetchone()
     if pending:
         raise BadAnswer(
-            "a connection of this notebook has a transaction open, and nobody else sees what it "
+            "A connection of this notebook has a transaction open, and nobody else sees what it "
             "changed. End it with connection.commit(), or connect with autocommit=True"
         )
 
@@ -233,12 +233,12 @@ class Who(AbstractContextManager):
                         return rows, max(cursor.rowcount, 0)
         except psycopg.errors.LockNotAvailable:
             raise BadAnswer(
-                "a connection of this notebook holds a lock, because its transaction is open. End "
+                "A connection of this notebook holds a lock, because its transaction is open. End "
                 "it with connection.commit() or connection.rollback()"
             ) from None
         except psycopg.errors.QueryCanceled:
             raise BadAnswer(
-                "a statement did not end within 8 s. Does a policy ask itself?"
+                "A statement did not end within 8 s. Does a policy ask itself?"
             ) from None
         except psycopg.Error as error:
             if sql_refused(error):
