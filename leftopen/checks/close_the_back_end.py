@@ -206,12 +206,14 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         return "head_open"
     if pages[_MAP] == 200:
         return "map_open" if all(pages[path] != 200 for path in _DOCS) else "docs_open"
+    if max(*got.values(), *heads.values()) >= 500:
+        return "stumbles"
     return RIGHT if first == 200 else "front_shut"
 
 
 def _tells(status: int) -> bool:
     """Whether an answer says something about the data: 404 says that nobody is there."""
-    return status not in (401, 403, 405)
+    return status not in (401, 403, 405) and status < 500
 
 
 QUESTIONS = {

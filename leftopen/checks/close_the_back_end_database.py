@@ -75,7 +75,7 @@ def decides(at: Attempt, lab: PostgresLab) -> str:
     with _as(at, uri, service, "manager") as manager, _as(at, uri, service, "resident") as resident:
         found = _both_ways(at, lab, manager, resident) or _auditor(at, uri, service)
         found = found or _streams(at, lab, manager, resident)
-        return found or _afterwards(at, uri, resident)
+        return found or _afterwards(at, uri, service, resident)
 
 
 def _as(at: Attempt, uri: str, service: SignIn, role: str) -> Caller:
@@ -136,10 +136,13 @@ def _both_ways(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller)
     if len(seen) > len(own) or away:
         return "other_building"
     at.values["found"], at.values["all"] = len(own), all_
-    if mine != 200 or not own:
+    if not own:
         return "nobody"
-    if len(own) < all_ or listed != [me] or not passed:
-        at.values["missing"] = "rows of the manager's or of the resident's own"
+    if mine != 200 or listed != [me]:
+        at.values["missing"] = f"the resident's own record ({shown(mine)})"
+        return "some_missing"
+    if len(own) < all_ or not passed:
+        at.values["missing"] = "a part of the manager's rows"
         return "some_missing"
     return ""
 
@@ -181,7 +184,7 @@ def _streams(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -
     return silent
 
 
-def _afterwards(at: Attempt, uri: str, resident: Caller) -> str:
+def _afterwards(at: Attempt, uri: str, service: SignIn, resident: Caller) -> str:
     """What a request leaves behind in a connection that is kept."""
     resident.ask(f"{_RESIDENTS}/{_me(at)}")
     with Caller(at, "as the monitoring, without a token", uri) as monitoring:
@@ -190,5 +193,14 @@ def _afterwards(at: Attempt, uri: str, resident: Caller) -> str:
     at.note("as the monitoring, without a token", "the role of the next request", role)
     at.values["role"] = role
     if role in tongren_api.CALLERS:
+        at.values["left"] = f"the kept connection is still {role}"
+        return "role_leaks"
+    resident.ask(f"{_RESIDENTS}/{_me(at)}")
+    nameless = service.token({"role": "resident"})
+    with Caller(at, "as a resident without a number", uri, nameless) as who:
+        left = len(who.rows(_RESIDENTS))
+        at.note(who.label, "people in the list of residents", str(left))
+    if left:
+        at.values["left"] = "a resident whose token has no number gets the record of the one before"
         return "role_leaks"
     return RIGHT if role == tongren_api.ACCOUNT else "not_api"
