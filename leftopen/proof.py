@@ -188,6 +188,8 @@ def proof(
     for persona, wanted in policy.items():
         if unknown := set(wanted) - set(probes):
             raise KeyError(f"{persona} should be able to {sorted(unknown)}, and no probe tries it")
+        if persona not in clients:
+            raise KeyError(f"the policy names {persona}, and clients has no such persona")
     return pd.DataFrame(
         {
             persona: [
