@@ -182,7 +182,9 @@ def test_its_own_variable_decides_whether_it_is_reached_from_outside(service):
 
 def test_a_variable_that_uvicorn_does_not_know_is_said(service, capsys):
     service.set_environment(UVICORN_HSOT="127.0.0.1")
-    assert "no UVICORN_HSOT: it has no effect. Did you mean UVICORN_HOST?" in capsys.readouterr().out
+    assert (
+        "no UVICORN_HSOT: it has no effect. Did you mean UVICORN_HOST?" in capsys.readouterr().out
+    )
     service.set_environment(UVICORN_HOST="0.0.0.0", UVICORN_LOG_LEVEL="info", KEY="k")
     assert capsys.readouterr().out == ""
 

@@ -17,6 +17,7 @@ from leftopen.errors import DataError, LeftOpenError
 from leftopen.lab import Lab
 
 CHECK_SECONDS = 60.0
+_PUT_BACK_SECONDS = 15.0
 _RIGHT_TEXT = "Each thing that was tried came out as it should."
 
 
@@ -95,7 +96,8 @@ class Exercise:
             LeftOpenError: there is no such question.
         """
         question = self._question(number)
-        answer = tuple(map(_plain, answer))
+        wanted = [*question.asks.values(), *[None] * len(answer)]
+        answer = tuple(_plain(*each) for each in zip(answer, wanted, strict=False))
         verdict = self._refuse(number, question, answer) or self._try(number, question, answer)
         if verdict.kind not in (Kind.NOT_ATTEMPTED, Kind.BLOCKED):
             right = verdict.kind is Kind.RIGHT
@@ -184,10 +186,18 @@ class Exercise:
                 outcome.append(question.check(at, *answer))
             except BaseException as error:  # told below, in the learner's own thread
                 outcome.append(error)
+            finally:
+                done.set()
 
-        thread = threading.Thread(target=run, name="leftopen-check", daemon=True)
-        thread.start()
-        thread.join(CHECK_SECONDS)
+        # No join(): Python 3.11 takes a thread whose join() was interrupted for one that ended.
+        done = threading.Event()
+        threading.Thread(target=run, name="leftopen-check", daemon=True).start()
+        try:
+            done.wait(CHECK_SECONDS)
+        except KeyboardInterrupt:  # what the check has changed is put back first
+            at.interrupted.set()
+            done.wait(_PUT_BACK_SECONDS)
+            raise
         labs = [given for given in answer if isinstance(given, Lab)]
         if not outcome:
             return Verdict(
@@ -218,10 +228,12 @@ class Exercise:
         return Verdict(Kind.NOT_YET, sentence.format(**{**at.task, **at.values}), tried)
 
 
-def _plain(given: object) -> object:
-    """A number of NumPy or pandas as Python's own; anything else as it is."""
+def _plain(given: object, wanted: type | None) -> object:
+    """A number of NumPy or pandas as Python's own, and a whole one as a ``float`` where that is
+    asked for; anything else as it is.
+    """
     if isinstance(given, numbers.Integral) and not isinstance(given, bool):
-        return int(given)
+        return float(given) if wanted is float else int(given)
     return float(given) if isinstance(given, np.floating) else given
 
 

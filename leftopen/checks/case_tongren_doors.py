@@ -1,5 +1,8 @@
 """Exercise 03: an open service and its database, read as a stranger, and then closed."""
 
+import re
+from collections.abc import Mapping
+
 import pandas as pd
 
 from leftopen.checks import case_tongren_doors_claims as claims
@@ -82,16 +85,23 @@ def _morning(at: Attempt, lab: Lab, found: dict) -> str:
         return RIGHT
     at.values.update(wrong=", ".join(wrong), **{key: found[key] for key in wrong})
     if wrong == ["visitor"]:
-        given = found["visitor"]
-        if given in (str(right["number"]), f"{right['number']}.0"):
-            return "number_for_a_name"
-        return "resident_named" if given in set(residents["name"]) else "another_visitor"
+        return _which_visitor(found["visitor"], right["number"], tables)
     if wrong == ["age"]:
         named = {right["year_age"]: "birthday_to_come", right["younger"]: "younger_one"}
         return named.get(found["age"], "another_age")
     if wrong == ["minutes"]:
         return _which_minutes(found["minutes"], right["minutes"], right["others"])
     return "several_parts"
+
+
+def _which_visitor(given: str, number: int, tables: Mapping[str, pd.DataFrame]) -> str:
+    # "26", "26.0", or a name that is made of the number
+    digits = re.sub(r"\D", "", given.strip().removesuffix(".0"))
+    if digits and int(digits) == number:
+        return "number_for_a_name"
+    if given in set(tables["residents"]["name"]):
+        return "resident_named"
+    return "another_visitor" if given in set(tables["visitors"]["name"]) else "nobodys_name"
 
 
 def _which_minutes(given: int, right: int, others: tuple[int, ...]) -> str:

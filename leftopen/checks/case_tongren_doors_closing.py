@@ -1,6 +1,7 @@
 """Exercise 03, question 6: both doors closed to strangers, and the desk and the doors served."""
 
 import contextlib
+from collections.abc import Iterator
 
 import httpx
 import psycopg
@@ -14,6 +15,7 @@ from leftopen.lab_postgres import Connect, PostgresLab
 from leftopen.learner import Draw
 
 _NAMES = ("gate_writer", "door_log", "lift_and_gate", "entry_feed")
+_NEW = "left_open_tries_this"  # made for the try and dropped again; it may read every table
 _ROUTES = ("buildings", "residents", "visitors", "passages", "passages/stream")
 _INSERT = (
     "INSERT INTO passages (passage, at, building, door, direction, visitor, status) "
@@ -47,7 +49,14 @@ def _check(at: Attempt, lab: PostgresLab) -> str:
     """No record for a stranger, by either door; for the desk and for the doors' program, all."""
     told = _routes_that_tell(lab)
     account = at.task["account"]
-    ways = {(who, name): _reads(at, lab, who, name) for who in _who(account) for name in DATABASES}
+    with _new_account(lab):
+        accounts = {"postgres": "postgres", account: account, "a new account": _NEW}
+        ways = {
+            (shown, name): _reads(at, lab, who, name)
+            for shown, who in accounts.items()
+            for name in DATABASES
+        }
+    beyond = [] if all(ways.values()) else _superuser_logins(at, lab)
     if lab.is_as_found and len(told) == len(_ROUTES) and all(ways.values()):
         return UNTOUCHED
     there, all_rows = _passages(lab), expected(at.task["number"])
@@ -55,20 +64,20 @@ def _check(at: Attempt, lab: PostgresLab) -> str:
     at.note("as a stranger", "ask the service for records", shown)
     for (who, name), reads in ways.items():
         at.note("as a stranger", f"read {name} as {who}", "accepted" if reads else "refused")
-    alone = _without_an_address(lab)
-    if alone:
-        at.note("on this machine", "reach a database that listens on no address", "refused")
-    desk = _desk(at, lab) and not alone
-    writes = _writes(at, lab, account) and not alone
+    for who, name in beyond:
+        at.note("as a stranger", f"log in to {name} as {who}, a superuser", "accepted")
+    desk, writes = _desk(at, lab), _writes(at, lab, account)
     kept = "all are there" if there >= all_rows else f"{there} of {all_rows}"
     at.note("as the operator", "count the passages", kept)
     at.values.update(there=there, expected=all_rows, routes=shown, account=account)
     if there < all_rows:
         return "emptied"
-    if told or any(ways.values()):
-        return _which_is_open(at, lab, told, ways)
+    if told or any(ways.values()) or beyond:
+        return _which_is_open(at, lab, told, ways, beyond)
     if (lab.is_exposed and not lab.outside.is_open) or _unplugged(lab):
         return "relay_shut"
+    if _without_an_address(lab):
+        return "no_address"
     if not desk and not writes:
         return "everybody_refused"
     if not desk:
@@ -77,9 +86,13 @@ def _check(at: Attempt, lab: PostgresLab) -> str:
 
 
 def _which_is_open(
-    at: Attempt, lab: PostgresLab, told: list[str], ways: dict[tuple[str, str], bool]
+    at: Attempt,
+    lab: PostgresLab,
+    told: list[str],
+    ways: dict[tuple[str, str], bool],
+    beyond: list[tuple[str, str]],
 ) -> str:
-    if told and any(ways.values()):
+    if told and (any(ways.values()) or beyond):
         return "nothing_closed" if lab.is_in_force else "not_restarted"
     if told:
         return "service_left" if len(told) == len(_ROUTES) else "some_routes_left"
@@ -87,14 +100,51 @@ def _which_is_open(
         return "not_restarted"
     if all(ways.values()):
         return "database_left"
-    accounts = {who for (who, _), reads in ways.items() if reads}
-    databases = {name for (_, name), reads in ways.items() if reads}
-    at.values.update(who=" and ".join(sorted(accounts)), databases=" and ".join(sorted(databases)))
-    return "one_account_refused" if len(databases) == len(DATABASES) else "one_database_refused"
+    accounts = sorted({who for (who, _), reads in ways.items() if reads})
+    databases = sorted({name for (_, name), reads in ways.items() if reads})
+    if not accounts:
+        at.values.update(others=" and ".join(sorted({name for _, name in beyond})))
+        return "superuser_left"
+    at.values.update(who=" and ".join(accounts), databases=" and ".join(databases))
+    if len(databases) < len(DATABASES):
+        return "one_database_refused"
+    return "new_account_left" if accounts == ["a new account"] else "one_account_refused"
 
 
-def _who(account: str) -> tuple[str, str]:
-    return "postgres", account
+@contextlib.contextmanager
+def _new_account(lab: PostgresLab) -> Iterator[None]:
+    """An account more, which may read everything: nobody can have refused it by its name."""
+    name = sql.Identifier(_NEW)
+    drop = sql.SQL("DROP ROLE IF EXISTS {}").format(name)
+    with operator(lab) as connection:
+        connection.execute(drop)
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(name))
+        try:
+            yield
+        finally:
+            connection.execute(drop)
+
+
+def _superuser_logins(at: Attempt, lab: PostgresLab) -> list[tuple[str, str]]:
+    """As which superuser a stranger gets into which database that is no door log.
+
+    From there a superuser runs programs on the server (COPY ... FROM PROGRAM), and so reads all.
+    """
+    asked = (
+        "SELECT rolname, datname FROM pg_roles, pg_database WHERE rolsuper AND rolcanlogin "
+        "AND datallowconn AND datname <> ALL(%s) ORDER BY rolname, datname"
+    )
+    with operator(lab) as connection:
+        pairs = connection.execute(asked, [list(DATABASES)]).fetchall()
+    return [(who, name) for who, name in pairs if _gets_in(at, lab, who, name)]
+
+
+def _gets_in(at: Attempt, lab: PostgresLab, account: str, database: str) -> bool:
+    with Who(at, "as a stranger", lab, (account, ""), database, outside=True) as stranger:
+        try:
+            return stranger.why_not() is None
+        except psycopg.Error:  # nothing answers
+            return False
 
 
 def _routes_that_tell(lab: PostgresLab) -> list[str]:
@@ -155,7 +205,7 @@ def _without_an_address(lab: PostgresLab) -> bool:
     """Whether PostgreSQL reads from its files that it is to listen on no address at all.
 
     Then no client comes by TCP, not even from the same machine. The lab's server listens all the
-    same, so that this cannot be tried.
+    same, so that this cannot be tried, and the near miss says so.
     """
     asked = "SELECT setting FROM pg_file_settings WHERE name = 'listen_addresses' ORDER BY seqno"
     with contextlib.suppress(psycopg.Error), operator(lab) as connection:

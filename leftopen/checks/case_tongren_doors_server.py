@@ -104,6 +104,7 @@ def counts(tables: Mapping[str, pd.DataFrame], house: str) -> dict[str, int]:
         "people_counted": guests["visitor"].nunique(),
         "one_direction": int((guests["direction"] == "in").sum()),
         "whole_server": int(passages["visitor"].notna().sum()),
+        "visitors_listed": len(tables["visitors"]),
     }
 
 
@@ -115,6 +116,7 @@ def _houses(number: int) -> list[tuple[int, str]]:
         for server, tables in _made(number).items()
         for house in sorted(tables["passages"]["building"].unique())
         if _tells_apart(counts(tables, house))
+        and counts(tables, house)["right"] not in map(len, tables.values())
     ]
 
 

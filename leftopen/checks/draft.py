@@ -68,7 +68,13 @@ def judge(
 def _must_be_complete(judged: dict, asked: Mapping[str, Statement], words: tuple[str, ...]) -> None:
     if set(judged) != set(asked):
         letters = f"{min(asked)} to {max(asked)}"
-        raise BadAnswer(f"`judged` must have the letters {letters} as keys, and no others")
+        missing = ", ".join(letter for letter in asked if letter not in judged)
+        strange = ", ".join(repr(key) for key in judged if key not in asked)
+        found = [f"without a word: {missing}"] * bool(missing)
+        found += [f"no letter of the task: {strange}"] * bool(strange)
+        raise BadAnswer(
+            f"`judged` must have the letters {letters} as keys, and no others; {'; '.join(found)}"
+        )
     if strange := [word for word in judged.values() if word not in words]:
         raise BadAnswer(
             f"`judged` holds {strange[0]!r}. Use the words {', '.join(map(repr, words))}"

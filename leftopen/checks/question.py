@@ -1,6 +1,7 @@
 """What every question is made of: the learner's task, the lab it begins with, the check."""
 
 import html
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -67,11 +68,13 @@ class Attempt:
         task: the learner's values.
         tried: the evidence, one line for each thing that was tried.
         values: what the sentences of the manifest have in braces.
+        interrupted: set when the learner stops the check, for a check that waits long.
     """
 
     task: Task
     tried: list[str] = field(default_factory=list)
     values: dict[str, object] = field(default_factory=dict)
+    interrupted: threading.Event = field(default_factory=threading.Event)
 
     def note(self, who: str, what: str, answer: str) -> None:
         """Add a line of evidence, as ``as the stranger: read one document → refused``."""
