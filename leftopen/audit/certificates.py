@@ -14,9 +14,49 @@ from cryptography import x509
 
 from leftopen.audit import wire
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import CouldNotLook, Target
+from leftopen.audit.shared import CouldNotLook, NothingToLookAt, Target
 
+CHECKING = "-CAfile ca.pem -verify_return_error"
+"""With these options ``openssl s_client`` checks where the certificate leads."""
 _SOON_DAYS, _SOON_SHARE = 30, 0.2
+
+
+def s_client(target: Target, options: str = CHECKING, starttls: str = "") -> str:
+    """The call of ``openssl s_client`` with which a learner sees the server's certificate.
+
+    Args:
+        target: the server.
+        options: what stands behind the address.
+        starttls: the protocol that asks for TLS in words of its own, as openssl calls it.
+    """
+    place = "127.0.0.1:{lab.inside.port}" if target.lab else f"{target.host}:{target.port}"
+    start = "!openssl" if target.lab else "openssl"
+    asks = f"-starttls {starttls} " if starttls else ""
+    return f"{start} s_client {asks}-connect {place} {options}"
+
+
+def must_speak(tls: wire.Handshake | None) -> wire.Handshake:
+    """The handshake with the server.
+
+    Raises:
+        NothingToLookAt: there was none.
+    """
+    if tls is None:
+        raise NothingToLookAt("the server does not speak TLS")
+    return tls
+
+
+def shown(tls: wire.Handshake | None) -> x509.Certificate:
+    """The certificate that the server showed in a handshake.
+
+    Raises:
+        NothingToLookAt: there was no handshake.
+        CouldNotLook: the server showed none.
+    """
+    der = must_speak(tls).certificate
+    if not der:
+        raise CouldNotLook("the server showed no certificate")
+    return x509.load_der_x509_certificate(der)
 
 
 def chain_fault(target: Target, ca: str | None) -> str:

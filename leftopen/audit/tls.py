@@ -5,9 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography import x509
-
-from leftopen.audit import certificates, wire
+from leftopen.audit import certificates
 from leftopen.audit.checks import check
 from leftopen.audit.client_uri import parse
 from leftopen.audit.look import Look
@@ -18,19 +16,6 @@ _REQUIRE = (
     "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /path/to/server.pem\n"
     "    CAFile: /path/to/ca.pem\n    allowConnectionsWithoutCertificates: true"
 )
-
-
-def _s_client(look: Look, options: str = "-CAfile ca.pem -verify_return_error") -> str:
-    place = f"{look.target.host}:{look.target.port}"
-    if look.lab is not None:
-        return f"!openssl s_client -connect 127.0.0.1:{{lab.inside.port}} {options}"
-    return f"openssl s_client -connect {place} {options}"
-
-
-def _must_speak_tls(look: Look) -> wire.Handshake:
-    if look.inside.tls is None:
-        raise NothingToLookAt("the server does not speak TLS")
-    return look.inside.tls
 
 
 @check("no-tls")
@@ -54,7 +39,7 @@ def no_tls(look: Look) -> Iterator[Finding]:
 @check("plaintext-beside-tls")
 def plaintext_beside_tls(look: Look) -> Iterator[Finding]:
     """Does the server still answer in clear, beside TLS?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     if look.inside.clear is not None:
         yield Finding(
             "plaintext-beside-tls",
@@ -72,7 +57,7 @@ def plaintext_beside_tls(look: Look) -> Iterator[Finding]:
 @check("old-tls")
 def old_tls(look: Look) -> Iterator[Finding]:
     """Does the server accept TLS 1.0 or 1.1?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     accepted = certificates.old_versions(look.target)
     if accepted:
         yield Finding(
@@ -83,7 +68,7 @@ def old_tls(look: Look) -> Iterator[Finding]:
             "Both are withdrawn since 2021 (RFC 8996): they rest on MD5 and SHA-1.",
             "CWE-327",
             "net:\n  tls:\n    disabledProtocols: TLS1_0,TLS1_1",
-            _s_client(look, "-tls1_1") + "  # wanted: alert protocol version",
+            certificates.s_client(look.target, "-tls1_1") + "  # wanted: alert protocol version",
         )
 
 
@@ -104,12 +89,12 @@ def _authorities(look: Look) -> str | None:
 @check("certificate-untrusted")
 def certificate_untrusted(look: Look) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     return certificates.untrusted(
         look.target,
         _authorities(look),
         "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem  # signed by your authority",
-        _s_client(look),
+        certificates.s_client(look.target),
     )
 
 
@@ -122,11 +107,11 @@ def certificate_wrong_name(look: Look) -> Iterator[Finding]:
     if look.target.client_uri:
         dialled = list(parse(look.target.client_uri).hosts)
     return certificates.wrong_name(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         dialled,
         f"# a certificate with subjectAltName {dialled[0]}, then:\n"
         "net:\n  tls:\n    certificateKeyFile: /path/to/server.pem",
-        f"{_s_client(look)} -verify_hostname {dialled[0]}",
+        f"{certificates.s_client(look.target)} -verify_hostname {dialled[0]}",
     )
 
 
@@ -134,23 +119,16 @@ def certificate_wrong_name(look: Look) -> Iterator[Finding]:
 def certificate_expiry(look: Look) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon?"""
     return certificates.running_out(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         "mongod does not start with an expired certificate, and clients that check do not connect.",
         "# a new certificate in the same file, then, without a restart:\n"
         'client.admin.command("rotateCertificates")',
-        f"{_s_client(look)} | openssl x509 -noout -enddate",
+        f"{certificates.s_client(look.target)} | openssl x509 -noout -enddate",
     )
 
 
-def _certificate(look: Look) -> x509.Certificate:
-    der = _must_speak_tls(look).certificate
-    if not der:
-        raise CouldNotLook("the server showed no certificate")
-    return x509.load_der_x509_certificate(der)
-
-
 def _server_allows(look: Look, name: str, option: str, severity: Severity, what: str, why: str):
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     if look.is_on(f"net.tls.{option}"):
         yield Finding(
             name,

@@ -53,16 +53,21 @@ def ask(sock: socket.socket, command: dict) -> dict:
     """
     body = b"\0\0\0\0\0" + bson.encode(command)
     sock.sendall(_HEADER.pack(_HEADER.size + len(body), 1, 0, _OP_MSG) + body)
-    length, _, _, opcode = _HEADER.unpack(_exactly(sock, _HEADER.size))
+    length, _, _, opcode = _HEADER.unpack(exactly(sock, _HEADER.size))
     if opcode != _OP_MSG or not _HEADER.size + 5 < length <= _MAX_BYTES:
         raise ConnectionError("what came back is not MongoDB's protocol")
     try:
-        return bson.decode(_exactly(sock, length - _HEADER.size)[5:])
+        return bson.decode(exactly(sock, length - _HEADER.size)[5:])
     except bson.errors.BSONError as error:
         raise ConnectionError(f"what came back is not BSON: {error}") from error
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
+def exactly(sock: socket.socket, size: int) -> bytes:
+    """So many bytes of what a server says.
+
+    Raises:
+        OSError: the connection broke or timed out before that.
+    """
     data = b""
     while len(data) < size:
         chunk = sock.recv(size - len(data))

@@ -45,22 +45,6 @@ _CERTIFICATE = (
 )
 
 
-def _s_client(look: SearchLook, options: str = "-CAfile ca.pem -verify_return_error") -> str:
-    if look.lab is not None:
-        return f"!openssl s_client -connect 127.0.0.1:{{lab.inside.port}} {options}"
-    return f"openssl s_client -connect {look.target.host}:{look.target.port} {options}"
-
-
-def _must_speak_tls(look: SearchLook) -> wire.Handshake:
-    if look.inside.tls is None:
-        raise NothingToLookAt("the server does not speak TLS")
-    return look.inside.tls
-
-
-def _certificate(look: SearchLook) -> x509.Certificate:
-    return x509.load_der_x509_certificate(_must_speak_tls(look).certificate)
-
-
 @check("no-tls")
 def no_tls(look: SearchLook) -> Iterator[Finding]:
     """Does the server speak plain HTTP alone?"""
@@ -94,7 +78,7 @@ def _in_clear(look: SearchLook) -> str:
 @check("plaintext-beside-tls")
 def plaintext_beside_tls(look: SearchLook) -> Iterator[Finding]:
     """Is a port answered in clear as well as inside TLS: that of clients, or that of nodes?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     evidence = []
     if look.inside.clear is not None:
         evidence.append(f"GET / in plain HTTP at {look.inside.label} → {look.inside.clear}")
@@ -155,21 +139,21 @@ def old_tls(look: SearchLook) -> Iterator[Finding]:
             "Both are withdrawn since 2021 (RFC 8996): they rest on MD5 and SHA-1.",
             "CWE-327",
             '# opensearch.yml\nplugins.security.ssl.http.enabled_protocols: ["TLSv1.2", "TLSv1.3"]',
-            _s_client(look, "-tls1_1 -cipher ALL:@SECLEVEL=0")
+            certificates.s_client(look.target, "-tls1_1 -cipher ALL:@SECLEVEL=0")
             + "  # wanted: alert protocol version",
         )
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
 
 
 @check("certificate-untrusted")
 def certificate_untrusted(look: SearchLook) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     return certificates.untrusted(
         look.target,
         _authorities(look),
         _CERTIFICATE.format("signed by your authority"),
-        _s_client(look),
+        certificates.s_client(look.target),
     )
 
 
@@ -189,10 +173,10 @@ def certificate_wrong_name(look: SearchLook) -> Iterator[Finding]:
     if look.target.client_uri:
         dialled = [parse(look.target).host]
     return certificates.wrong_name(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         dialled,
         _CERTIFICATE.format(f"with subjectAltName {dialled[0]}"),
-        f"{_s_client(look)} -verify_hostname {dialled[0]}",
+        f"{certificates.s_client(look.target)} -verify_hostname {dialled[0]}",
     )
 
 
@@ -200,12 +184,12 @@ def certificate_wrong_name(look: SearchLook) -> Iterator[Finding]:
 def certificate_expiry(look: SearchLook) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon?"""
     return certificates.running_out(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         "Clients that check do not connect any more, and people turn the check off to go on.",
         "# a new certificate in the same files, then, without a restart, where\n"
         "# plugins.security.ssl_cert_reload_enabled is true:\n"
         "PUT _plugins/_security/api/ssl/http/reloadcerts",
-        f"{_s_client(look, '')} | openssl x509 -noout -enddate",
+        f"{certificates.s_client(look.target, '')} | openssl x509 -noout -enddate",
     )
 
 
@@ -214,7 +198,7 @@ def demo_certificate(look: SearchLook) -> Iterator[Finding]:
     """Is it one of the certificates that everyone has, with their keys?"""
     evidence = []
     with contextlib.suppress(CouldNotLook, NothingToLookAt):
-        if how := is_demo(_certificate(look)):
+        if how := is_demo(certificates.shown(look.inside.tls)):
             evidence.append(f"certificate that the server shows → {how}")
     admins = look.said("admin-dn")
     evidence += [admins.told] if admins and any(_ADMIN in v for v in admins.values) else []
@@ -233,9 +217,10 @@ def demo_certificate(look: SearchLook) -> Iterator[Finding]:
             f"{_REQUIRE.partition(chr(10))[2]}\n"
             'plugins.security.authcz.admin_dn: ["CN=admin,O=…"]\n'
             "plugins.security.allow_unsafe_democertificates: false",
-            f"{_s_client(look, '')} | openssl x509 -noout -issuer  # wanted: your own",
+            f"{certificates.s_client(look.target, '')} | openssl x509 -noout -issuer"
+            "  # wanted: your own",
         )
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
 
 
 def is_demo(certificate: x509.Certificate) -> str:

@@ -74,10 +74,10 @@ def begin(host: str, port: int, tls: bool, role: str, database: str) -> Answer:
         body = struct.pack("!i", _PROTOCOL)
         body += b"".join(f"{name}\0{value}\0".encode() for name, value in said.items()) + b"\0"
         sock.sendall(struct.pack("!i", len(body) + 4) + body)
-        kind, length = struct.unpack("!ci", _exactly(sock, 5))
+        kind, length = struct.unpack("!ci", wire.exactly(sock, 5))
         if kind not in (b"R", b"E") or not 8 <= length <= _LONGEST:
             raise ConnectionError("what came back is not PostgreSQL's")
-        answer = _read(kind, _exactly(sock, length - 4))
+        answer = _read(kind, wire.exactly(sock, length - 4))
         if answer.let_in:
             sock.sendall(b"X\0\0\0\4")
     if answer.code in _NOW:
@@ -91,13 +91,3 @@ def _read(kind: bytes, body: bytes) -> Answer:
         return Answer(_METHODS.get(number, "another method"))
     fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
     return Answer("", fields.get(b"C", ""), fields.get(b"M", ""))
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        chunk = sock.recv(size - len(data))
-        if not chunk:
-            raise ConnectionError("the server closed the connection")
-        data += chunk
-    return data

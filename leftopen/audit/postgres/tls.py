@@ -3,15 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 
-from cryptography import x509
-
-from leftopen.audit import certificates, wire
+from leftopen.audit import certificates
 from leftopen.audit.checks import check
 from leftopen.audit.postgres import hba
 from leftopen.audit.postgres.client import dialled, parse
 from leftopen.audit.postgres.look import PostgresLook
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import CouldNotLook, NothingToLookAt
+from leftopen.audit.shared import CouldNotLook
 
 _REQUIRE = (
     "# postgresql.conf; the files lie in the data folder\n"
@@ -25,20 +23,8 @@ _CERTIFICATE = (
 _OLD = ("", "TLSv1", "TLSv1.1")  # an empty floor lets in all that OpenSSL does
 
 
-def _s_client(look: PostgresLook, options: str = "-CAfile ca.pem -verify_return_error") -> str:
-    place = "127.0.0.1:{lab.inside.port}" if look.lab else f"{look.target.host}:{look.target.port}"
-    start = "!openssl" if look.lab else "openssl"
-    return f"{start} s_client -starttls postgres -connect {place} {options}"
-
-
-def _must_speak_tls(look: PostgresLook) -> wire.Handshake:
-    if look.inside.tls is None:
-        raise NothingToLookAt("the server does not speak TLS")
-    return look.inside.tls
-
-
-def _certificate(look: PostgresLook) -> x509.Certificate:
-    return x509.load_der_x509_certificate(_must_speak_tls(look).certificate)
+def _s_client(look: PostgresLook, options: str = certificates.CHECKING) -> str:
+    return certificates.s_client(look.target, options, "postgres")
 
 
 @check("no-tls")
@@ -64,7 +50,7 @@ def plaintext_beside_tls(look: PostgresLook) -> Iterator[Finding]:
 
     This machine's own clients may be: what they say crosses no network.
     """
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     found = [
         reach
         for reach in look.reaches
@@ -106,7 +92,7 @@ def _tried(look: PostgresLook, found: list[hba.Reach]) -> Iterator[str]:
 @check("old-tls")
 def old_tls(look: PostgresLook) -> Iterator[Finding]:
     """Does the server accept TLS 1.0 or 1.1, or would its configuration?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     accepted, unseen = [], ""
     try:
         accepted = certificates.old_versions(look.target)
@@ -138,7 +124,7 @@ def old_tls(look: PostgresLook) -> Iterator[Finding]:
 @check("certificate-untrusted")
 def certificate_untrusted(look: PostgresLook) -> Iterator[Finding]:
     """Does the server's certificate lead to the authority that clients trust?"""
-    _must_speak_tls(look)
+    certificates.must_speak(look.inside.tls)
     return certificates.untrusted(
         look.target,
         _authorities(look),
@@ -161,7 +147,7 @@ def certificate_wrong_name(look: PostgresLook) -> Iterator[Finding]:
     """Is the certificate made out to the name that clients dial?"""
     names = dialled(look)
     return certificates.wrong_name(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         names,
         _CERTIFICATE.format(f"with subjectAltName {names[0]}"),
         f"{_s_client(look)} -verify_hostname {names[0]}",
@@ -172,7 +158,7 @@ def certificate_wrong_name(look: PostgresLook) -> Iterator[Finding]:
 def certificate_expiry(look: PostgresLook) -> Iterator[Finding]:
     """Has the certificate expired, or will it soon? PostgreSQL starts with an expired one."""
     return certificates.running_out(
-        _certificate(look),
+        certificates.shown(look.inside.tls),
         "Clients that check do not connect any more, and people turn the check off to go on. The "
         "server itself starts with an expired certificate, and says nothing.",
         _CERTIFICATE.format("that is new"),
