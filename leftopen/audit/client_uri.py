@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
+from leftopen.audit import drivers
 from leftopen.audit.checks import check
 from leftopen.audit.look import Look
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import CouldNotLook, NothingToLookAt
+from leftopen.audit.shared import NothingToLookAt
 from leftopen.errors import LeftOpenError
 
 _URI = re.compile(
@@ -102,14 +103,8 @@ def client_password(look: Look) -> Iterator[Finding]:
     """Does the password stand in the address?"""
     client = _client(look)
     if client.has_password:
-        yield Finding(
-            "client-password",
-            Severity.NOTE,  # where the address is kept cannot be seen from here
-            "The application's address holds its password.",
-            f"client_uri → a password for {client.user!r}",
-            "An address is written into code, settings, logs and error messages, and the password "
-            "goes with it.",
-            "CWE-522",
+        yield drivers.holds_password(
+            client.user,
             'MongoClient(uri_without_login, username="…", password=os.environ["DB_PASSWORD"])',
             'parse_uri(client_uri)["password"]  # wanted: None',
         )
@@ -142,14 +137,8 @@ def client_any_host(look: Look) -> Iterator[Finding]:
     client = _client(look)
     matched = client.options.get("ssl_match_hostname", "true").lower() != "false"
     if client.is_on("tlsAllowInvalidHostnames") or not matched:
-        yield Finding(
-            "client-any-host",
-            Severity.FIX,
-            "The application accepts a certificate that is made out to another host.",
+        yield drivers.takes_any_host(
             "client_uri → tlsAllowInvalidHostnames is set",
-            "Then every certificate of the same authority will do, also that of a machine which "
-            "an intruder holds.",
-            "CWE-297",
             "# leave the option out; make out the server's certificate to the name that clients "
             "dial (subjectAltName)",
             _RETEST,
@@ -162,11 +151,7 @@ def client_no_tls(look: Look) -> Iterator[Finding]:
     client = _client(look)
     if client.tls:
         return
-    try:
-        reason = _why_tls(look, client)
-    except CouldNotLook:
-        reason = ""
-    if reason:
+    if reason := drivers.why_tls(look):
         yield Finding(
             "client-no-tls",
             Severity.FIX,
@@ -177,12 +162,6 @@ def client_no_tls(look: Look) -> Iterator[Finding]:
             "# in the address:\ntls=true&tlsCAFile=/path/to/ca.pem",
             _RETEST,
         )
-
-
-def _why_tls(look: Look, client: ClientUri) -> str:
-    if look.inside.tls:
-        return "the server speaks TLS"
-    return "the server listens beyond this machine" if look.is_exposed else ""
 
 
 @check("client-no-ca")

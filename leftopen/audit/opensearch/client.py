@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from leftopen.audit import drivers
 from leftopen.audit.checks import check
 from leftopen.audit.opensearch.look import SearchLook
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import CouldNotLook, NothingToLookAt, Target
+from leftopen.audit.shared import NothingToLookAt, Target
 from leftopen.errors import LeftOpenError
 
 _RIGHT = 'OpenSearch("https://db.example:9200", http_auth=(…), ca_certs="ca.pem")'
@@ -85,14 +86,8 @@ def client_password(look: SearchLook) -> Iterator[Finding]:
     """Does the password stand in the address?"""
     client = _client(look)
     if client.has_password:
-        yield Finding(
-            "client-password",
-            Severity.NOTE,  # where the address is kept cannot be seen from here
-            "The application's address holds its password.",
-            f"client_uri → a password for {client.user!r}",
-            "An address is written into code, settings, logs and error messages, and the password "
-            "goes with it.",
-            "CWE-522",
+        yield drivers.holds_password(
+            client.user,
             'OpenSearch(uri_without_login, http_auth=("…", os.environ["SEARCH_PASSWORD"]))',
             "urlsplit(client_uri).password  # wanted: None",
         )
@@ -129,14 +124,8 @@ def client_any_host(look: SearchLook) -> Iterator[Finding]:
     careless = own is not None and own.verify_mode != ssl.CERT_NONE and not own.check_hostname
     if client.is_off("ssl_assert_hostname") or careless:
         said = "an ssl_context without check_hostname" if careless else "ssl_assert_hostname=False"
-        yield Finding(
-            "client-any-host",
-            Severity.FIX,
-            "The application accepts a certificate that is made out to another host.",
+        yield drivers.takes_any_host(
             f"client_options → {said}",
-            "Then every certificate of the same authority will do, also that of a machine which "
-            "an intruder holds.",
-            "CWE-297",
             "# leave the option out; make out the server's certificate to the name that clients "
             f"dial (subjectAltName)\n{_RIGHT}",
             "client_options  # wanted: no ssl_assert_hostname=False",
@@ -147,7 +136,7 @@ def client_any_host(look: SearchLook) -> Iterator[Finding]:
 def client_no_tls(look: SearchLook) -> Iterator[Finding]:
     """Does the application speak in clear to a server beyond this machine, or one that has TLS?"""
     client = _client(look)
-    reason = "" if client.tls else _why_tls(look)
+    reason = "" if client.tls else drivers.why_tls(look)
     if reason:
         yield Finding(
             "client-no-tls",
@@ -160,15 +149,6 @@ def client_no_tls(look: SearchLook) -> Iterator[Finding]:
             _RIGHT,
             "urlsplit(client_uri).scheme  # wanted: https",
         )
-
-
-def _why_tls(look: SearchLook) -> str:
-    try:
-        if look.inside.tls:
-            return "the server speaks TLS"
-        return "the server listens beyond this machine" if look.is_exposed else ""
-    except CouldNotLook:
-        return ""
 
 
 @check("client-no-ca")

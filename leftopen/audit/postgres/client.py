@@ -11,10 +11,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from leftopen import loopback
+from leftopen.audit import drivers
 from leftopen.audit.checks import check
 from leftopen.audit.postgres.look import PostgresLook
 from leftopen.audit.report import Finding, Severity
-from leftopen.audit.shared import CouldNotLook, NothingToLookAt, Target
+from leftopen.audit.shared import NothingToLookAt, Target
 from leftopen.errors import LeftOpenError
 
 IN_CLEAR = ("disable", "allow", "prefer")
@@ -89,14 +90,8 @@ def client_password(look: PostgresLook) -> Iterator[Finding]:
     """Does the password stand in the address?"""
     client = _client(look)
     if client.has_password:
-        yield Finding(
-            "client-password",
-            Severity.NOTE,  # where the address is kept cannot be seen from here
-            "The application's address holds its password.",
-            f"client_uri → a password for {client.user!r}",
-            "An address is written into code, settings, logs and error messages, and the password "
-            "goes with it.",
-            "CWE-522",
+        yield drivers.holds_password(
+            client.user,
             'psycopg.connect(uri_without_login, password=os.environ["PGPASSWORD"])\n'
             "# or a passfile of mode 600",
             'conninfo_to_dict(client_uri).get("password")  # wanted: None',
@@ -109,7 +104,7 @@ def client_no_tls(look: PostgresLook) -> Iterator[Finding]:
     client = _over_tcp(look)
     if client.sslmode not in IN_CLEAR:
         return
-    if reason := _why_tls(look):
+    if reason := drivers.why_tls(look):
         said = "sslmode" in client.options
         yield Finding(
             "client-no-tls",
@@ -124,15 +119,6 @@ def client_no_tls(look: PostgresLook) -> Iterator[Finding]:
             _RIGHT,
             _RETEST,
         )
-
-
-def _why_tls(look: PostgresLook) -> str:
-    try:
-        if look.inside.tls:
-            return "the server speaks TLS"
-        return "the server listens beyond this machine" if look.is_exposed else ""
-    except CouldNotLook:
-        return ""
 
 
 @check("client-insecure")
@@ -159,14 +145,8 @@ def client_any_host(look: PostgresLook) -> Iterator[Finding]:
     client = _over_tcp(look)
     # With a file of authorities, libpq takes require for verify-ca (manual, "SSL Support").
     if client.sslmode == "verify-ca" or (client.sslmode == "require" and client.ca):
-        yield Finding(
-            "client-any-host",
-            Severity.FIX,
-            "The application accepts a certificate that is made out to another host.",
+        yield drivers.takes_any_host(
             f"client_uri → sslmode={client.sslmode}",
-            "Then every certificate of the same authority will do, also that of a machine which "
-            "an intruder holds.",
-            "CWE-297",
             _RIGHT,
             _RETEST,
         )
