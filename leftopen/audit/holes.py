@@ -88,22 +88,45 @@ def known_hole(look: Look) -> Iterator[Finding]:
             _retest(look),
         )
     if quiet:
-        yield _note(look, version, quiet)
+        but = (
+            "the lab brought this version."
+            if look.lab
+            else "as it is configured, they do not bite."
+        )
+        yield note(
+            f"mongod {version}",
+            f"buildInfo without login → {version}",
+            quiet,
+            but,
+            _WHY,
+            _retest(look),
+        )
 
 
-def _note(look: Look, version: str, quiet: list[tuple[Hole, str]]) -> Finding:
-    # The lab brought this version and keeps it on loopback: it is no fault of the learner's.
-    why = "the lab brought this version." if look.lab else "as it is configured, they do not bite."
+def note(
+    program: str, told: str, quiet: list[tuple[Hole, str]], but: str, why: str, retest: str
+) -> Finding:
+    """The finding that tells of known holes which are nothing to mend now.
+
+    A lab brought its version and keeps it on loopback: that is no fault of the learner's.
+
+    Args:
+        program: the program and its version.
+        told: how the version was seen.
+        quiet: the holes, each with what was seen of that which it needs.
+        but: why they are nothing to mend now.
+        why: why the version matters all the same.
+        retest: how to see the version again.
+    """
     return Finding(
         "known-hole",
         Severity.NOTE,
-        f"mongod {version} has known holes ({', '.join(hole.cve for hole, _ in quiet)}); {why}",
-        f"buildInfo without login → {version}; "
-        + "; ".join(f"{hole.cve}: {seen}" for hole, seen in quiet),
-        _WHY,
+        f"{program} has known holes ({', '.join(hole.cve for hole, _ in quiet)}); {but}",
+        f"{told}; " + "; ".join(f"{hole.cve}: {seen}" for hole, seen in quiet),
+        why,
         quiet[0][0].cwe,
         "\n".join(f"# {hole.cve}: install {hole.newer}" for hole, _ in quiet),
-        _retest(look),
+        retest,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
-from leftopen.audit.holes import Hole, holes
+from leftopen.audit.holes import Hole, holes, note
 from leftopen.audit.postgres.look import PostgresLook
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.shared import CouldNotLook
@@ -95,16 +95,12 @@ def known_hole(look: PostgresLook) -> Iterator[Finding]:
             "SHOW server_version",
         )
     if quiet:
-        # The lab brought this version and keeps it on loopback: it is no fault of the learner's.
-        why = "the lab brought this version." if look.lab else "they do not bite here."
-        yield Finding(
-            "known-hole",
-            Severity.NOTE,
-            f"{product} {version} has known holes ({', '.join(h.cve for h, _ in quiet)}); {why}",
-            f"server_version → {version}; " + "; ".join(f"{h.cve}: {seen}" for h, seen in quiet),
+        yield note(
+            f"{product} {version}",
+            f"server_version → {version}",
+            quiet,
+            "the lab brought this version." if look.lab else "they do not bite here.",
             _WHY,
-            quiet[0][0].cwe,
-            "\n".join(f"# {hole.cve}: install {hole.newer}" for hole, _ in quiet),
             "SHOW server_version",
         )
 
