@@ -8,6 +8,7 @@ from itertools import islice
 import httpx
 import psycopg
 import pytest
+from waiting import WAIT, until
 
 from leftopen.cases import tongren
 from leftopen.cases.doors_feeder import DoorsFeeder
@@ -15,7 +16,6 @@ from leftopen.errors import EngineFailed
 from leftopen.synth.tongren import later_passages
 
 pytestmark = pytest.mark.needs("postgres")
-WAIT = 60  # the longest wait for what must come; nothing is measured
 PEOPLE = {"seed": 7, "residents": 120}
 
 
@@ -36,13 +36,6 @@ def newest(lab, database, count):
 
 def written(lab):
     return sum(newest(lab, name, 1)[0][0] for name in ("doors_1", "doors_2"))
-
-
-def until(condition):
-    deadline = time.monotonic() + WAIT
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def test_what_it_sends_is_there_in_order_and_a_second_feeder_goes_on(lab):

@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 from opensearchpy import OpenSearch
+from waiting import until
 
 from leftopen.cases import smart_city
 from leftopen.cases.feeder import Feeder
@@ -13,7 +14,6 @@ from leftopen.errors import EngineFailed
 from leftopen.synth.smart_city import later_events
 
 pytestmark = pytest.mark.needs("opensearch")
-WAIT = 60  # the longest wait for what must come; nothing is measured
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,6 @@ def lab():
 def later(lab):
     with OpenSearch(lab.inside.uri, timeout=30) as client:
         return client.count(index="*-2019.05*", ignore_unavailable=True)["count"]
-
-
-def until(condition):
-    deadline = time.monotonic() + WAIT
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def test_what_it_sends_is_there_in_order_and_a_second_feeder_goes_on(lab):

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 from jupyter_client import KernelManager
+from kernels import Notebook, is_clean
+from waiting import WAIT, wait_for
 
 from leftopen.engines import mongodb
 
@@ -23,79 +24,6 @@ pytestmark = [
 ]
 OPEN = "from leftopen import open_case\nlab = open_case('sensenets')\n"
 TELL = "print(lab.server_pid, lab.outside.is_open)"
-SECONDS = 60
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-def users_of(folder):
-    """The processes whose command line or working files name this folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        dead = process.info["status"] == psutil.STATUS_ZOMBIE
-        if not dead and any(str(folder) in word for word in process.info["cmdline"] or []):
-            found.append(process)
-    return found
-
-
-def is_clean(folder):
-    return not users_of(folder) and not list(folder.glob("leftopen-*"))
-
-
-class Notebook:
-    """A kernel whose labs live in a folder of their own, so that nothing can hide."""
-
-    def __init__(self, folder, **environment):
-        self.folder = folder
-        self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(
-            env={**os.environ, "TMPDIR": str(folder), **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.client = self.manager.blocking_client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=SECONDS)
-
-    def run(self, code):
-        """Run a cell; return what it printed, or the name of its exception."""
-        printed = []
-
-        def keep(message):
-            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
-                printed.append(message["content"]["text"])
-
-        # For a moment after an error the kernel puts off what it is asked next.
-        status = "aborted"
-        while status == "aborted":
-            reply = self.client.execute_interactive(code, timeout=SECONDS, output_hook=keep)
-            status = reply["content"]["status"]
-        return "".join(printed) or reply["content"].get("ename", "")
-
-    def begin(self, code):
-        """Send a cell and do not wait for it."""
-        return self.client.execute(code)
-
-    def result(self, sent):
-        """The exception of a cell that was begun, or nothing."""
-        while True:
-            reply = self.client.get_shell_msg(timeout=SECONDS)
-            if reply["parent_header"]["msg_id"] == sent:
-                return reply["content"].get("ename", "")
-
-    def kill(self):
-        """End the kernel with SIGKILL."""
-        os.kill(self.manager.provisioner.pid, signal.SIGKILL)
-
-    def end(self):
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        self.manager.cleanup_resources()
 
 
 @pytest.fixture
@@ -159,10 +87,7 @@ def test_the_test_above_can_fail(folder):
 
 def test_interrupt_leaves_an_open_lab_alone(notebook):
     pid = notebook.run(OPEN + TELL).split()[0]
-    sent = notebook.begin("import time; time.sleep(60)")
-    time.sleep(1)
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    notebook.interrupt_a_sleep()
     assert notebook.run(TELL).split() == [pid, "True"]
 
 
@@ -182,8 +107,7 @@ def test_interrupt_while_starting_leaves_nothing_and_the_next_try_works(folder):
     try:
         sent = notebook.begin(OPEN)
         assert wait_for((folder / "begun").exists)
-        notebook.manager.interrupt_kernel()
-        assert notebook.result(sent) == "KeyboardInterrupt"
+        assert notebook.interrupt(sent) == "KeyboardInterrupt"
         assert wait_for(lambda: is_clean(folder))
         assert notebook.run(OPEN + TELL).split()[1] == "True"
     finally:
@@ -199,15 +123,14 @@ def test_interrupt_while_loading_leaves_nothing(notebook, folder):
     sent = notebook.begin(slow)
     assert wait_for((folder / "loading").exists)
     assert not is_clean(folder)
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    assert notebook.interrupt(sent) == "KeyboardInterrupt"
     assert wait_for(lambda: is_clean(folder))
 
 
 def test_restart_leaves_nothing(notebook, folder):
     assert notebook.run(OPEN + TELL).split()[1] == "True"
     notebook.manager.restart_kernel(now=False)
-    notebook.client.wait_for_ready(timeout=SECONDS)
+    notebook.client.wait_for_ready(timeout=WAIT)
     assert wait_for(lambda: is_clean(folder))
     assert notebook.run(OPEN + TELL).split()[1] == "True"
 
@@ -284,7 +207,7 @@ def test_jupyter_killed_takes_its_kernels_and_their_servers_along(folder, tmp_pa
         )
         assert told["url"].startswith("http://127.0.0.1:")
         assert wait_for(lambda: answers(told["url"]))
-        with urllib.request.urlopen(ask, timeout=SECONDS) as reply:
+        with urllib.request.urlopen(ask, timeout=WAIT) as reply:
             kernel = json.load(reply)["id"]
         client = KernelManager(connection_file=str(runtime / f"kernel-{kernel}.json"))
         assert wait_for(Path(client.connection_file).exists)
@@ -292,7 +215,7 @@ def test_jupyter_killed_takes_its_kernels_and_their_servers_along(folder, tmp_pa
         channels = client.client()
         channels.start_channels()
         assert wait_for(lambda: is_ready(channels))
-        reply = channels.execute_interactive(OPEN, timeout=SECONDS, output_hook=lambda _: None)
+        reply = channels.execute_interactive(OPEN, timeout=WAIT, output_hook=lambda _: None)
         assert reply["content"]["status"] == "ok"
         assert not is_clean(folder)
         channels.stop_channels()
@@ -304,7 +227,7 @@ def test_jupyter_killed_takes_its_kernels_and_their_servers_along(folder, tmp_pa
 
 def is_ready(client):
     try:
-        client.wait_for_ready(timeout=SECONDS)
+        client.wait_for_ready(timeout=WAIT)
     except RuntimeError:  # the heartbeat of a kernel that is still starting has not begun
         return False
     return True
@@ -312,7 +235,7 @@ def is_ready(client):
 
 def answers(url):
     try:
-        with urllib.request.urlopen(f"{url}api?token=t", timeout=SECONDS) as reply:
+        with urllib.request.urlopen(f"{url}api?token=t", timeout=WAIT) as reply:
             return reply.status == 200
     except OSError:
         return False

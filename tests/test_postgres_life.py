@@ -4,14 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from test_life_and_death import Notebook, is_clean, users_of, wait_for
+from kernels import Notebook, folder_for_servers, is_clean, users_of
+from waiting import wait_for
 
 from leftopen.engines import opensearch_home, postgres
 
@@ -26,10 +25,8 @@ COUNT = "print(ask(doors(lab)))"
 
 @pytest.fixture
 def folder():
-    # Root's servers run as another account, and pytest's own folders are closed to that.
-    with tempfile.TemporaryDirectory(prefix="sql-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with folder_for_servers("sql-") as folder:
+        yield folder
 
 
 def begin(folder, **more):
@@ -135,8 +132,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(fold
     try:
         sent = notebook.begin(OPEN)
         assert wait_for((folder / "told" / "begun").exists)
-        notebook.manager.interrupt_kernel()
-        assert notebook.result(sent) == "KeyboardInterrupt"
+        assert notebook.interrupt(sent) == "KeyboardInterrupt"
         assert wait_for(lambda: not list(folder.glob("leftopen-*")))
         assert notebook.run(OPEN + TELL).split()[1] == "True"
     finally:
@@ -156,10 +152,7 @@ def test_killed_while_it_starts(folder, slow_programs):
 
 def test_an_interrupt_leaves_an_open_lab_alone(notebook):
     pid = notebook.run(OPEN + TELL).split()[0]
-    sent = notebook.begin("import time; time.sleep(60)")
-    time.sleep(1)
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    notebook.interrupt_a_sleep()
     assert notebook.run(TELL).split() == [pid, "True"]
     assert notebook.run(COUNT) == "50\n"
 

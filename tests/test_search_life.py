@@ -1,13 +1,12 @@
 """A search cluster dies with its notebook, and two notebooks have one each."""
 
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
-from test_life_and_death import Notebook, is_clean, users_of, wait_for
+from kernels import Notebook, folder_for_servers, is_clean, users_of
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.needs("opensearch"),
@@ -23,10 +22,8 @@ COUNT = (
 
 @pytest.fixture
 def folder():
-    # Root's servers run as another account, and pytest's own folders are closed to that.
-    with tempfile.TemporaryDirectory(prefix="searches-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with folder_for_servers("searches-") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -74,8 +71,7 @@ def test_killed_while_it_indexes(notebook, folder):
 def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(notebook, folder):
     sent = notebook.begin(SMALL)
     assert wait_for(lambda: java_runs(folder))
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    assert notebook.interrupt(sent) == "KeyboardInterrupt"
     assert wait_for(lambda: is_clean(folder))
     assert notebook.run(SMALL + TELL).split()[1] == "True"
 

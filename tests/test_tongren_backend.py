@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import tempfile
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -13,9 +11,9 @@ import psutil
 import psycopg
 import pytest
 from in_browser import keep_picture
+from kernels import Notebook, folder_for_servers, is_clean
 from psycopg.rows import dict_row
-from services import WAIT, until
-from test_life_and_death import Notebook, is_clean, wait_for
+from waiting import WAIT, until, wait_for
 
 from leftopen.cases import tongren
 from leftopen.cases.doors_feeder import DoorsFeeder
@@ -258,10 +256,8 @@ READ = "print(httpx.get(lab.backend.outside.uri + '/servers/1/buildings').status
 
 @pytest.fixture
 def notebook():
-    # Root's servers run as another account, and pytest's own folders are closed to that.
-    with tempfile.TemporaryDirectory(prefix="doors-") as folder:
-        Path(folder).chmod(0o711)
-        notebook = Notebook(Path(folder))
+    with folder_for_servers("doors-") as folder:
+        notebook = Notebook(folder)
         yield notebook
         notebook.end()
 
@@ -270,10 +266,7 @@ def notebook():
 def test_interrupted_both_run_on_and_killed_both_are_gone(notebook):
     pids = notebook.run(OPEN + TELL).split()
     assert notebook.run(READ) == "200\n"
-    sent = notebook.begin("import time; time.sleep(60)")
-    time.sleep(1)
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    notebook.interrupt_a_sleep()
     assert notebook.run(TELL).split() == pids
     assert notebook.run(READ) == "200\n"
     notebook.run("stream = httpx.stream('GET', lab.backend.uri + '/servers/1/passages/stream')")
