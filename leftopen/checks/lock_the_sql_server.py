@@ -1,6 +1,7 @@
 """Exercise 10: the SQL server asks who is there, and each account may do its part alone."""
 
 import asyncio
+import ipaddress
 import secrets
 import ssl
 import struct
@@ -95,7 +96,10 @@ def _door(at: Attempt, lab: PostgresLab) -> str:
     if not lab.outside.is_open:
         at.note("as a stranger", "connect from outside", "no answer")
         return "only_narrowed"
-    names = ("postgres", door[0], admin[0])
+    with operator(lab) as connection:
+        roles = connection.execute(_WHO_LOGS_IN).fetchall()
+    names = ["postgres", door[0], admin[0]]
+    names += [name for name, _ in roles if name not in names]
     for outside, where in ((True, "from outside"), (False, "from this machine")):
         let_in = [
             name
@@ -112,7 +116,14 @@ def _door(at: Attempt, lab: PostgresLab) -> str:
         if let_in:
             at.values["names"] = ", ".join(let_in)
             return _why_let_in(at, lab) if outside else "trust_here"
-    return _the_doors(at, bell, door, admin) or _the_administrator(at, bell, door, admin) or RIGHT
+    fault = _the_doors(at, bell, door, admin) or _the_administrator(at, bell, door, admin)
+    supers = [name for name, is_super in roles if is_super and name not in ("postgres", admin[0])]
+    at.note("as the operator", "look for further superusers", ", ".join(supers) or "none")
+    at.values["names"] = ", ".join(supers)
+    return fault or ("more_superusers" if supers else RIGHT)
+
+
+_WHO_LOGS_IN = "SELECT rolname, rolsuper FROM pg_roles WHERE rolcanlogin ORDER BY rolname"
 
 
 def _why_let_in(at: Attempt, lab: PostgresLab) -> str:
@@ -146,6 +157,8 @@ def _the_doors(
         local = {"outside": False}
         here = "log in from this machine over TLS, with the password"
         alone = bell.ring("as the administrator", here, admin, **local) != _IN
+        if not alone and "password authentication failed" in at.values["said"]:
+            return "door_password"
         return "all_refused" if alone else "door_shut_out"
     for who, account, outside in (
         ("the doors", door, True),
@@ -157,9 +170,16 @@ def _the_doors(
         if bell.ring(f"as {who}", what, account, outside=outside, sslmode="disable") == _IN:
             at.values.update(who=who, where=where)
             return "plaintext"
-    asked = _is_asked(bell.lab, door[0])
-    at.note("as the doors", "begin to log in from a third address", "asked" if asked else "refused")
-    if not asked:
+    here = bell.ring("as the doors", "log in from this machine over TLS", door, outside=False)
+    asked = {
+        "127.0.0.1": here == _IN,
+        _ELSEWHERE: _is_asked(bell.lab, door[0]),
+        str(_FAR): _would_be_asked(bell.lab, door[0]),
+    }
+    at.note("as the doors", "log in from a third address", _asked(asked[_ELSEWHERE]))
+    at.note("as the server reads its rules", f"the doors from {_FAR}", _asked(asked[str(_FAR)]))
+    if not all(asked.values()):
+        at.values["address"] = next(where for where, served in asked.items() if not served)
         return "one_address"
     if psycopg.pq.version() >= _LEAST_LIBPQ:
         what = "log in from outside, and insist on SCRAM"
@@ -171,6 +191,33 @@ def _the_doors(
 # Messages of the protocol (PostgreSQL manual, "Message Formats"): SSLRequest, StartupMessage 3.0.
 _SSL_REQUEST, _VERSION = struct.pack("!II", 8, 80877103), struct.pack("!I", 196608)
 _ELSEWHERE = "127.0.0.3"  # of neither side
+_FAR = ipaddress.ip_address("203.0.113.7")  # kept for examples (RFC 5737)
+_RULES = """
+SELECT address, netmask, auth_method FROM pg_hba_file_rules
+WHERE type IN ('host', 'hostssl') AND database && ARRAY['all', %(database)s]
+AND EXISTS (SELECT FROM unnest(user_name) named WHERE named IN ('all', %(account)s)
+    OR pg_has_role(%(account)s, (SELECT oid FROM pg_roles WHERE '+' || rolname = named), 'MEMBER'))
+ORDER BY line_number
+"""
+
+
+def _asked(yes: bool) -> str:
+    return "asked for its password" if yes else "refused"
+
+
+def _would_be_asked(lab: PostgresLab, account: str) -> bool:
+    """Whether the first rule that fits an account from afar, over TLS, asks for its password.
+
+    No machine can come to loopback from there: it is the server's own reading of its rules.
+    """
+    with operator(lab) as connection:
+        rules = connection.execute(_RULES, {"database": DATABASE, "account": account}).fetchall()
+    for address, netmask, method in rules:
+        if address == "all" or (
+            netmask and "." in address and _FAR in ipaddress.ip_network(f"{address}/{netmask}")
+        ):
+            return method != "reject"
+    return False
 
 
 def _is_asked(lab: PostgresLab, account: str) -> bool:
@@ -191,9 +238,13 @@ def _is_asked(lab: PostgresLab, account: str) -> bool:
 def _the_administrator(
     at: Attempt, bell: _Doorbell, door: tuple[str, str], admin: tuple[str, str]
 ) -> str | None:
-    other = {"database": _OTHER_DATABASE}
-    if bell.ring("as the doors", f"log in to the database {_OTHER_DATABASE}", door, **other) == _IN:
-        return "every_database"
+    for database in (_OTHER_DATABASE, "template1"):
+        for outside, where in ((True, "from outside"), (False, "from this machine")):
+            what = f"log in {where} to the database {database}"
+            where_to = {"database": database, "outside": outside}
+            if bell.ring("as the doors", what, door, **where_to) == _IN:
+                at.values.update(database=database, where=where)
+                return "every_database"
     label = "as the administrator"
     for database in (DATABASE, _OTHER_DATABASE):
         what = f"log in from outside over TLS to {database}, with the password"
@@ -245,9 +296,12 @@ def _stored(at: Attempt, lab: PostgresLab) -> str:
             ).fetchall()
         )
         setting = connection.execute("SHOW password_encryption").fetchone()[0]
+        ask = "SELECT bool_or(auth_method = 'scram-sha-256') FROM pg_hba_file_rules"
+        (demanded,) = connection.execute(ask).fetchone()
     md5 = sorted(name for name, verifier in stored.items() if verifier.startswith("md5"))
     at.note("as the operator", "look for passwords stored as md5", ", ".join(md5) or "none")
-    lost = [name for name, password in accounts.items() if not _logs_in(at, lab, name, password)]
+    why = {name: _why_not(at, lab, name, password) for name, password in accounts.items()}
+    lost = {name: said for name, said in why.items() if said}
     by_name = _logs_in(at, lab, guessed, guessed)
     for name in accounts:
         at.note(f"as {name}", "log in with its password", "refused" if name in lost else _IN)
@@ -258,11 +312,13 @@ def _stored(at: Attempt, lab: PostgresLab) -> str:
             setting = setting if setting == "md5" else later
     at.note("as the operator", "how the next password will be stored", setting)
     at.values.update(md5=", ".join(md5), lost=", ".join(lost), setting=setting)
-    if any(_logs_in(at, lab, name, secrets.token_hex(9)) for name in accounts):
+    if any(_logs_in(at, lab, name, secrets.token_hex(9)) for name in (*accounts, guessed)):
         at.note("as a stranger", "log in with any password", _IN)
         return "nobody_is_asked"
     if lost:
-        return "scram_demanded" if set(lost) <= set(md5) else "shut_out"
+        at.values["said"] = next(iter(lost.values()))
+        wrong = all("password authentication failed" in said for said in lost.values())
+        return "scram_demanded" if wrong and demanded and set(lost) <= set(md5) else "shut_out"
     if set(md5) >= set(accounts):
         if setting != "md5":
             return "only_setting"
@@ -271,16 +327,34 @@ def _stored(at: Attempt, lab: PostgresLab) -> str:
         return "some_left"
     if by_name:
         return "name_as_password"
-    if not _logs_in(at, lab, guessed, str(at.task["new_password"])):
+    if said := _why_not(at, lab, guessed, str(at.task["new_password"])):
         at.note(f"as {guessed}", "log in with the new password", "refused")
-        at.values["lost"] = guessed
-        return "shut_out"
-    return "next_is_md5" if setting == "md5" else RIGHT
+        at.values["said"] = said
+        return "new_one_refused"
+    return "next_is_md5" if setting == "md5" else _besides(at, lab, accounts) or RIGHT
+
+
+def _besides(at: Attempt, lab: PostgresLab, accounts: dict[str, str]) -> str | None:
+    """What was opened besides: the login without TLS, and superusers."""
+    first = next(iter(accounts.items()))
+    with Who(at, f"as {first[0]}, without TLS", lab, first, sslmode="disable") as who:
+        if who.logs_in():
+            return "without_tls"
+    with operator(lab) as connection:
+        rows = connection.execute(_WHO_LOGS_IN).fetchall()
+    supers = ", ".join(name for name, is_super in rows if is_super and name != "postgres")
+    at.note("as the operator", "look for further superusers", supers or "none")
+    at.values["names"] = supers
+    return "now_superuser" if supers else None
+
+
+def _why_not(at: Attempt, lab: PostgresLab, name: str, password: str) -> str | None:
+    with Who(Attempt(at.task), name, lab, (name, password), sslmode="prefer") as who:
+        return who.why_not()
 
 
 def _logs_in(at: Attempt, lab: PostgresLab, name: str, password: str) -> bool:
-    with Who(Attempt(at.task), name, lab, (name, password), sslmode="require") as who:
-        return who.logs_in()
+    return _why_not(at, lab, name, password) is None
 
 
 QUESTIONS = {

@@ -7,6 +7,7 @@ import psycopg
 
 from leftopen.cases import tongren
 from leftopen.checks import sql_lab
+from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import SERVER_WIDE, Who, operator, words
@@ -65,6 +66,8 @@ def _job(at: Attempt, lab: PostgresLab, password: str) -> str | None:
     if surplus & SERVER_WIDE:
         at.values["more"] = words(surplus & SERVER_WIDE)
         return "job_superuser"
+    if any(what.startswith("own ") for what in surplus):
+        return "job_owns"
     if reads := {what for what in surplus if what.startswith("select")}:
         at.values["more"] = words(reads)
         return "job_reads"
@@ -120,4 +123,11 @@ def _quietly(action: Callable[[], object]) -> None:
 
 
 def _text(lab: PostgresLab) -> str:
-    return lab.log.read_text(errors="replace")
+    try:
+        return lab.log.read_text(errors="replace")
+    except FileNotFoundError:
+        raise BadAnswer(
+            f"The log {lab.log.name} was removed, and the server still writes into what nobody can "
+            "read. Begin the question again, with the cell that has ex.lab; to empty a log, write "
+            'an empty text: lab.log.write_text("")'
+        ) from None

@@ -72,7 +72,8 @@ def granted(at: Attempt, lab: PostgresLab, password: str) -> str:
     if found := _clerk(at, lab, wanted):
         return found
     if surplus := can - wanted:
-        return _too_much(surplus, table)
+        whole = {f"select {table}.{column}" for column in _TABLES[table]} <= can
+        return _too_much(surplus, table, whole)
     at.values["missing"] = words(wanted - can)
     if later is None:
         return "loader_broken"
@@ -81,7 +82,36 @@ def granted(at: Attempt, lab: PostgresLab, password: str) -> str:
     at.values["more"] = words(later - {"insert"})
     if "insert" not in later:
         return "later_missing"
-    return "later_too_much" if later - {"insert"} else RIGHT
+    if later - {"insert"}:
+        return "later_too_much"
+    return "later_elsewhere" if _promised(at, lab, taken) else RIGHT
+
+
+_PROMISES = """
+SELECT lower(given.privilege_type), given.is_grantable, coalesce(reader.rolname, 'PUBLIC'),
+       defaclrole::regrole::text, coalesce(nspname, 'every schema')
+FROM pg_default_acl LEFT JOIN pg_namespace ON pg_namespace.oid = defaclnamespace
+CROSS JOIN LATERAL aclexplode(defaclacl) given
+LEFT JOIN pg_roles reader ON reader.oid = given.grantee
+WHERE defaclobjtype = 'r' AND given.grantee <> defaclrole
+ORDER BY 1, 3, 4, 5
+"""
+
+
+def _promised(at: Attempt, lab: PostgresLab, taken: list[str]) -> bool:
+    """Whether default privileges give more than INSERT on the later tables of the month."""
+    with operator(lab) as connection:
+        rows = connection.execute(_PROMISES).fetchall()
+    more = {
+        f"{what}{' with grant option' * grants} to {whom}, on what {maker} makes in {schema}"
+        for what, grants, whom, maker, schema in rows
+        if (what, grants) != ("insert", False)
+        or whom not in taken
+        or (schema != "monthly" and maker != "loader")
+    }
+    at.note("as the operator", "default privileges beyond the task", words(more) or "none")
+    at.values["more"] = words(more)
+    return bool(more)
 
 
 def _clerk(at: Attempt, lab: PostgresLab, wanted: set[str]) -> str | None:
@@ -101,14 +131,18 @@ def _clerk(at: Attempt, lab: PostgresLab, wanted: set[str]) -> str | None:
     return "clerk_broken" if own - can else None
 
 
-def _too_much(surplus: Iterable[str], table: str) -> str:
+def _too_much(surplus: Iterable[str], table: str, whole: bool) -> str:
     verbs = {what.split(" ")[0] for what in surplus}
     if "own" in verbs:
         return "owner"
+    if not verbs & {"insert", "update", "delete", "truncate", "select"}:
+        return "may_more"
     if verbs != {"select"}:
         return "may_change"
     tables = {what.split(" ")[1].rpartition(".")[0] for what in surplus}
-    return "whole_table" if tables == {table} else "all_tables"
+    if tables != {table}:
+        return "all_tables"
+    return "whole_table" if whole else "another_column"
 
 
 _ON_A_TABLE = {

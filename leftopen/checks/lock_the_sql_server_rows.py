@@ -8,11 +8,13 @@ from psycopg import sql
 from leftopen.checks import sql_lab
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
-from leftopen.checks.sql_probe import Who, operator
+from leftopen.checks.sql_probe import Who, operator, words
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
+from leftopen.proof import sql_words
 
 _TABLE, _VIEW = "residents", "resident_list"
+_PEOPLE = 240  # in the lab, as it opens
 _LAB = """
 ALTER TABLE residents OWNER TO {owner};
 GRANT SELECT, INSERT, UPDATE ON residents TO {other};
@@ -63,6 +65,9 @@ def limited(at: Attempt, lab: PostgresLab) -> str:
         settings = _settings(connection)
     enabled, _, _, policies, plain_view = state
     at.values["all_residents"] = sum(truth.values())
+    if sum(truth.values()) < _PEOPLE:
+        at.note("as the operator", "count the residents", f"{sum(truth.values())} of {_PEOPLE}")
+        return "people_lost"
     for account, building in dict(at.task["desks"]).items():
         with Who(at, f"as {account}", lab, (account, at.task["passwords"][account])) as who:
             if not who.logs_in():
@@ -84,7 +89,7 @@ def limited(at: Attempt, lab: PostgresLab) -> str:
                 at.values.update(account=account, building=building)
                 if fault := fault_of(at, who, building, truth):
                     return fault
-    return RIGHT
+    return _more(at, lab) or RIGHT
 
 
 def _is_new(enabled: bool, policies: int, plain_view: bool | None) -> bool:
@@ -107,6 +112,11 @@ def _settings(connection: psycopg.Connection) -> list[str]:
 
 
 def _read(at: Attempt, who: Who, account: str, building: str, truth: dict[str, int]) -> str | None:
+    said = _said(who, _count(_TABLE))
+    if "permission denied" in said:
+        at.note(f"as {account}", "read residents", said)
+        at.values.update(account=account, said=said)
+        return "no_right"
     seen = dict(who.run(_count(_TABLE)) or {})
     own, strange = seen.get(building, 0), sum(seen.values()) - seen.get(building, 0)
     at.note(f"as {account}", f"residents of {building}", f"{own} of {truth[building]}")
@@ -117,6 +127,16 @@ def _read(at: Attempt, who: Who, account: str, building: str, truth: dict[str, i
     if strange:
         return "strange" if own else "wrong_building"
     return None if own == truth[building] else "blind"
+
+
+def _said(who: Who, statement: str | sql.Composed) -> str:
+    """What the server says against a statement, which is taken back; or nothing."""
+    try:
+        with who.connection.transaction(force_rollback=True):
+            who.connection.execute(statement)
+    except psycopg.Error as error:
+        return sql_words(error)
+    return ""
 
 
 def _why(at: Attempt, lab: PostgresLab, fault: str, account: str, state: tuple) -> str:
@@ -155,15 +175,29 @@ def _borrowed(
 def _office(at: Attempt, lab: PostgresLab, truth: dict[str, int]) -> str | None:
     name = str(at.task["office"])
     with Who(at, f"as {name}", lab, (name, at.task["passwords"][name])) as who:
-        seen = dict(who.run(_count(_TABLE)) or {}) if who.logs_in() else {}
-        changed = who.changes(f"UPDATE public.{_TABLE} SET phone = 'none'") if seen else 0
+        can = who.rights_in_any_role(sql_lab.TABLES) if who.logs_in() else frozenset()
+        seen = dict(who.run(_count(_TABLE)) or {}) if can else {}
+    more = can - {f"select {_TABLE}.{column}" for column in sql_lab.TABLES[_TABLE]}
     every = sum(truth.values())
-    at.values["number"] = sum(seen.values())
+    at.values.update(number=sum(seen.values()), more=words(more))
     at.note(f"as {name}", "residents of every building", f"{sum(seen.values())} of {every}")
-    if changed:
-        at.note(f"as {name}", "residents that it may change", str(changed))
-        return "office_writes"
+    if more:
+        return "office_more"
     return None if seen == truth else "office_blind"
+
+
+def _more(at: Attempt, lab: PostgresLab) -> str | None:
+    """Whether a desk may do more than before, beside the rows of residents."""
+    for account in at.task["desks"]:
+        with Who(at, f"as {account}", lab, (account, at.task["passwords"][account])) as who:
+            can = who.rights_in_any_role(sql_lab.TABLES)
+        own = {what for what in can if what.split(" ")[1].split(".")[0] == _TABLE}
+        if f"own {_TABLE}" not in can:
+            own = {what for what in own if what.split(" ")[0] in ("select", "insert", "update")}
+        if can - own:
+            at.values.update(account=account, more=words(can - own))
+            return "desk_more"
+    return None
 
 
 def _listed(at: Attempt, who: Who, building: str, truth: dict[str, int]) -> str | None:
@@ -192,21 +226,24 @@ def _written(at: Attempt, who: Who, building: str, truth: dict[str, int]) -> str
         return sql.SQL(_NEW).format(building=place, flat=f"{place}-0101")
 
     # Without WHERE, since a condition would be looked at with the rules for reading, too.
-    changed = who.changes(f"UPDATE public.{_TABLE} SET phone = 'none'")
-    added = who.changes(new(building))
+    change = f"UPDATE public.{_TABLE} SET phone = 'none'"
+    changed, added = who.changes(change), who.changes(new(building))
     at.note(who.label, "residents whose phone it may change", str(changed))
     at.note(who.label, f"add a resident to {building}", "accepted" if added else "refused")
     if changed < truth[building] or not added:
+        lost, tried = ("add", new(building)) if changed >= truth[building] else ("change", change)
+        at.values.update(lost=lost, said=_said(who, tried) or f"{changed} rows")
         return "cannot_change"
-    at.values["strange"] = changed - truth[building]
+    strange = changed - truth[building]
     elsewhere = who.changes(new(other))
     at.note(who.label, f"add a resident to {other}", "accepted" if elsewhere else "refused")
-    if changed > truth[building] or elsewhere:
+    removed = max(who.changes(f"DELETE FROM public.{_TABLE}") - truth[building], 0)
+    does = {"adds residents there": elsewhere, f"changes {strange} that it cannot see": strange}
+    does |= {f"deletes {removed} that it cannot see": removed}
+    at.values["does"] = " and ".join(what for what, number in does.items() if number)
+    if at.values["does"]:
         return "writes_elsewhere"
     moved = who.changes(sql.SQL("UPDATE public.residents SET building = {}").format(other))
     at.note(who.label, f"move residents to {other}", "accepted" if moved else "refused")
     at.values["other"] = other
-    if moved:
-        return "moves_away"
-    removed = who.changes(f"DELETE FROM public.{_TABLE}")
-    return "writes_elsewhere" if removed > truth[building] else None
+    return "moves_away" if moved else None

@@ -9,12 +9,14 @@ from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import Who, operator, words
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
+from leftopen.proof import sql_words
 
 _FUNCTION = "may_open"
 _LAB = """
 CREATE FUNCTION may_open(who integer, place text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 AS 'SELECT EXISTS (SELECT FROM residents WHERE person = who AND building = place)';
+UPDATE residents SET born = '2006-08-16' WHERE person = (SELECT min(person) FROM residents);
 """
 # The caller's own temporary table, with the name of the real one and a person who lives nowhere.
 _TRICK = """
@@ -63,7 +65,7 @@ def counted(at: Attempt, lab: PostgresLab) -> str:
         for what, gone in ((str(at.task["view"]), no_view), (_FUNCTION, not functions)):
             at.note("as the operator", f"look for {what}", "not there" if gone else "there")
         if not functions:
-            return "function_broken"
+            return "function_gone"
         changed, hardened = connection.execute(
             "SELECT proacl IS NOT NULL OR proconfig IS NOT NULL OR NOT prosecdef, "
             "proconfig IS NOT NULL FROM pg_proc WHERE proname = %s",
@@ -131,29 +133,39 @@ def _door(at: Attempt, lab: PostgresLab, person: tuple, hardened: bool) -> str |
     auditor = str(at.task["auditor"]), str(at.task["auditor_password"])
     with Who(at, "as the door", lab, login) as who:
         can = who.rights_in_any_role(sql_lab.TABLES) if who.logs_in() else frozenset()
-        works = _asks(who, *person) is True and _asks(who, person[0], "no such place") is False
-        at.note("as the door", f"call {_FUNCTION}", "works" if works else "fails")
+        here, said = _asks(who, *person)
+        elsewhere, _ = _asks(who, person[0], "no such place")
+        works = here is True and elsewhere is False
+        at.note("as the door", f"call {_FUNCTION}", "works" if works else said or "fails")
+        if who.allows(sql.SQL("SELECT FROM {}").format(_view(at))):
+            can |= {f"select {at.task['view']}"}
         at.values["more"] = words(can)
         if can:
             return "door_reads"
         if not works:
-            return "function_broken"
+            at.values["said"] = said or f"it says {here} for a building where the person lives"
+            if here is elsewhere is True:
+                return "always_yes"
+            missing = f"for function {_FUNCTION}" in said
+            return "not_executable" if missing else "function_broken"
         tricked = _tricked(who)
         at.note("as the door", "let in a person who lives nowhere", "yes" if tricked else "no")
     if tricked:
         return "temporary_first" if hardened else "path_of_the_caller"
     with Who(at, "as the auditor", lab, auditor) as who:
-        called = _asks(who, *person) is not None
+        called = _asks(who, *person)[0] is not None
         at.note("as the auditor", f"call {_FUNCTION}", "accepted" if called else "refused")
     return "everybody_calls" if called else None
 
 
-def _asks(who: Who, person: int, place: str) -> bool | None:
+def _asks(who: Who, person: int, place: str) -> tuple[bool | None, str]:
+    """What the function answers, and what the server says against the call."""
+    ask = "SELECT public.may_open(%s::integer, %s::text)"
     try:
-        rows = who.run("SELECT public.may_open(%s::integer, %s::text)", [person, place])
-    except psycopg.Error:
-        return None
-    return rows[0][0] if rows else None
+        with who.connection.transaction(force_rollback=True):
+            return who.connection.execute(ask, [person, place]).fetchone()[0], ""
+    except psycopg.Error as error:
+        return None, sql_words(error)
 
 
 def _tricked(who: Who) -> bool:

@@ -31,6 +31,7 @@ RUNS_PROGRAMS = "run a program on the server"
 MAKES_ROLES = "create a role"
 READS_PASSWORDS = "read the stored passwords"
 MAKES_TABLES = "create a table"
+MAKES_SCHEMAS = "create a schema"
 ATTRIBUTES = {"createdb": "the attribute CREATEDB", "bypassrls": "the attribute BYPASSRLS"}
 ATTRIBUTES |= {"replication": "the attribute REPLICATION"}
 SERVER_WIDE = {READS_FILES, WRITES_FILES, RUNS_PROGRAMS, MAKES_ROLES, READS_PASSWORDS}
@@ -44,6 +45,7 @@ _BEYOND = {
     MAKES_ROLES: "CREATE ROLE left_open_tries_this",
     READS_PASSWORDS: "SELECT rolpassword FROM pg_catalog.pg_authid LIMIT 0",
     MAKES_TABLES: "CREATE TABLE public.left_open_tries_this ()",
+    MAKES_SCHEMAS: "CREATE SCHEMA left_open_tries_this",
 }
 _ALSO = ("grant", "references", "trigger")
 """What else there is, as the server tells it: to give rights on, foreign keys, triggers."""
@@ -87,7 +89,7 @@ def operator(lab: PostgresLab, database: str = DATABASE) -> Iterator[psycopg.Con
 
     Raises:
         BadAnswer: a transaction of the learner's is open, so that what it changed is not there
-            for anybody else; or the superuser's role was broken.
+            for anybody else; or the superuser's role was broken, or a table of the case is gone.
     """
     try:
         connection = _connect(**conninfo_to_dict(lab.inside.uri_of(database)))
@@ -98,6 +100,8 @@ def operator(lab: PostgresLab, database: str = DATABASE) -> Iterator[psycopg.Con
         ) from None
     with connection:
         _refuse_open_transactions(connection)
+        if database == DATABASE:
+            _refuse_lost_tables(connection)
         yield connection
 
 
@@ -111,6 +115,18 @@ def _refuse_open_transactions(connection: psycopg.Connection) -> None:
         raise BadAnswer(
             "A connection of this notebook has a transaction open, and nobody else sees what it "
             "changed. End it with connection.commit(), or connect with autocommit=True"
+        )
+
+
+def _refuse_lost_tables(connection: psycopg.Connection) -> None:
+    lost = connection.execute(
+        "SELECT name FROM unnest(ARRAY['buildings', 'residents', 'visitors', 'passages']) name "
+        "WHERE to_regclass('public.' || name) IS NULL"
+    ).fetchall()
+    if lost:
+        raise BadAnswer(
+            f"The table {lost[0][0]} is gone, and the check needs it. Begin the question again: "
+            "run its cell with ex.lab, and your own commands after it"
         )
 
 
@@ -305,6 +321,7 @@ class Who(AbstractContextManager):
         if can & SERVER_WIDE:
             return can
         for role in self.roles():
+            can |= {f"member of {role}"} if role.startswith("pg_") else set()
             take = sql.SQL("SET ROLE {}").format(sql.Identifier(role))
             if self.allows(take):
                 label, self.label = self.label, f"{self.label}, after SET ROLE {role}"

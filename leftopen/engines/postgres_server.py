@@ -300,6 +300,7 @@ class PostgresServer:
         raise Refused(f"PostgreSQL did not start: {words}.")
 
     def _try_start(self) -> str | None:
+        self.log.touch(0o600)  # somebody may have removed it
         logged = self.log.stat().st_size
         settings = lab_settings(self.folder, self.port)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
