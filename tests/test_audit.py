@@ -6,8 +6,10 @@ import re
 import secrets
 import time
 
+import audits
 import pytest
 import seeded_servers as servers
+from audits import ids, why
 from bson import Binary
 from conftest import needs
 from pymongo import MongoClient
@@ -20,14 +22,7 @@ from leftopen.lab_mongodb import MongoLab
 
 pytestmark = pytest.mark.needs("mongodb")
 COULD = "a password that nobody guesses"
-
-
-@pytest.fixture(scope="module")
-def whole():
-    needs("mongodb")
-    stage = servers.Stage()
-    yield stage
-    stage.lab.close()
+whole = audits.stage_of("mongodb", servers)
 
 
 @pytest.fixture
@@ -47,16 +42,8 @@ def open_lab():
     lab.close()
 
 
-def ids(report, *severities):
-    return {f.id for f in report.findings if not severities or f.severity in severities}
-
-
 def bad(report):
     return ids(report, Severity.FIX, Severity.WARN)
-
-
-def why(report, name):
-    return next((n.why for n in (*report.not_looked, *report.left_out) if n.id == name), "")
 
 
 # -- what is right ----------------------------------------------------------------------------

@@ -2,28 +2,16 @@
 
 import os
 
+import audits
 import pytest
 import seeded_faults as seeded
 import seeded_servers as servers
-from conftest import needs
 
 from leftopen.audit import run
 
 pytestmark = pytest.mark.needs("mongodb")
-
-
-@pytest.fixture(scope="module")
-def stage():
-    needs("mongodb")
-    stage = servers.Stage()
-    yield stage
-    stage.lab.close()
-
-
-@pytest.fixture(scope="module")
-def right(stage):
-    """The report on the right server, before anything is planted."""
-    return stage.audit()
+stage = audits.stage_of("mongodb", servers)
+right = audits.right
 
 
 def test_there_are_27_and_each_has_its_own_name():

@@ -5,11 +5,12 @@ import html
 import json
 import subprocess
 
+import audits
 import psycopg
 import pytest
 import seeded_postgres as servers
 import seeded_postgres_faults as seeded
-from conftest import needs
+from audits import why
 
 from leftopen import cli
 from leftopen.audit import command, run
@@ -21,20 +22,8 @@ pytestmark = pytest.mark.needs("postgres")
 BAD = ("fix", "warn")
 UNSEEN = {"personal-data-in-log", "failed-logins"}  # a lab's log is known to the lab alone
 OLD = "known-hole"  # a lab's version is no fault of the learner's, so this is a note there
-
-
-@pytest.fixture(scope="module")
-def stage():
-    needs("postgres")
-    stage = servers.Stage()
-    yield stage
-    stage.lab.close()
-
-
-@pytest.fixture(scope="module")
-def right(stage):
-    """The report on the right server, before anything is planted."""
-    return stage.audit()
+stage = audits.stage_of("postgres", servers)
+right = audits.right
 
 
 @contextlib.contextmanager
@@ -53,10 +42,6 @@ def named(name):
 def ids(report, *severities):
     found = (f for f in report.findings if f.id != OLD)
     return {f.id for f in found if not severities or f.severity in severities}
-
-
-def why(report, name):
-    return next((n.why for n in (*report.not_looked, *report.left_out) if n.id == name), "")
 
 
 def address(stage, path=""):

@@ -6,6 +6,7 @@ import struct
 import threading
 
 import pytest
+from audits import ids
 
 from leftopen import loopback
 from leftopen.audit import holes, run
@@ -16,10 +17,6 @@ NOBODY = "postgresql://127.0.0.1:1"  # nothing listens there
 BOSS, DOOR, GUARD = "postgres", "door_service", "guard"
 ROLES = {BOSS: [], DOOR: [], GUARD: ["people"]}
 GOALS = {role: ["doors_1", "doors_2"] for role in ROLES}
-
-
-def ids(report):
-    return {finding.id for finding in report.findings}
 
 
 # -- pg_hba.conf, in the order of its lines ---------------------------------------------------

@@ -4,10 +4,11 @@ import html
 import json
 import logging
 
+import audits
 import pytest
 import seeded_search as servers
 import seeded_search_faults as seeded
-from conftest import needs
+from audits import ids, why
 
 from leftopen import cli
 from leftopen.audit import command, run
@@ -16,6 +17,8 @@ from leftopen.errors import LeftOpenError, NotLoopback
 
 pytestmark = pytest.mark.needs("opensearch")
 BAD = ("fix", "warn")
+stage = audits.stage_of("opensearch", servers)
+right = audits.right
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,28 +29,6 @@ def quiet():
     log.setLevel(logging.CRITICAL)
     yield
     log.setLevel(before)
-
-
-@pytest.fixture(scope="module")
-def stage():
-    needs("opensearch")
-    stage = servers.Stage()
-    yield stage
-    stage.lab.close()
-
-
-@pytest.fixture(scope="module")
-def right(stage):
-    """The report on the right cluster, before anything is planted."""
-    return stage.audit()
-
-
-def ids(report, *severities):
-    return {f.id for f in report.findings if not severities or f.severity in severities}
-
-
-def why(report, name):
-    return next((n.why for n in (*report.not_looked, *report.left_out) if n.id == name), "")
 
 
 def admin(stage):

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import seeded_search as seeded
+from audits import ids
 from cryptography import x509
 
 from leftopen import loopback
@@ -20,10 +21,6 @@ NOBODY = "http://127.0.0.1:1"  # nothing listens there
 GROUPS = {"read": {"allowed_actions": ["indices:data/read*"]},
           "crud": {"allowed_actions": ["read", "indices:data/write*"]},
           "loop": {"allowed_actions": ["loop", "crud"]}}  # fmt: skip
-
-
-def ids(report):
-    return {finding.id for finding in report.findings}
 
 
 # -- rights -----------------------------------------------------------------------------------
