@@ -48,11 +48,20 @@ def auditor(lab, side="outside", options=""):
     return doors(lab, side, "city auditor", "a b/c@d?", options)
 
 
-def as_found(lab):
-    """This lab, running and as it was found."""
-    if not lab.is_running:
-        lab.restart()
-    if not lab.is_as_found:
-        lab.configure(CONF, replace=True)
-        lab.configure(HBA, file="pg_hba.conf")
-    return lab
+@pytest.fixture(scope="module")
+def shared():
+    """The lab that the tests of a module share."""
+    lab = make()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(shared):
+    """The shared lab, running and as it was found."""
+    if not shared.is_running:
+        shared.restart()
+    if not shared.is_as_found:
+        shared.configure(CONF, replace=True)
+        shared.configure(HBA, file="pg_hba.conf")
+    return shared

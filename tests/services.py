@@ -1,10 +1,10 @@
-"""A small service for the tests of what runs it, and how they wait."""
-
-import time
+"""A small service for the tests of what runs it."""
 
 import httpx
+import pytest
 
-WAIT = 60  # the longest wait for what must come; nothing is measured
+from leftopen.engines.backend import Backend
+
 MAIN = """import os
 
 from fastapi import FastAPI
@@ -57,18 +57,19 @@ def word(service):
     return httpx.get(service.uri).json()["word"]
 
 
-def until(condition):
-    """Wait until it holds."""
-    deadline = time.monotonic() + WAIT
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert condition()
+@pytest.fixture(scope="module")
+def kept():
+    """The service that the tests of a module share."""
+    service = Backend(FILES, {"WORD": "x"})
+    yield service
+    service.close()
 
 
-def as_before(service):
-    """The service as it was in the beginning, also where the test before changed it."""
-    if not service.is_running:
-        service.restart()
-    if {name: service.read(name) for name in service.files} != FILES:
-        service.write_files(FILES)
-    return service
+@pytest.fixture
+def service(kept):
+    """The shared service as it was in the beginning, also where the test before changed it."""
+    if not kept.is_running:
+        kept.restart()
+    if {name: kept.read(name) for name in kept.files} != FILES:
+        kept.write_files(FILES)
+    return kept

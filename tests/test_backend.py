@@ -6,22 +6,14 @@ import time
 import httpx
 import psutil
 import pytest
-from services import FILES, MAIN, PARTS, as_before, until, word
+import services
+from services import FILES, MAIN, PARTS, word
+from waiting import until
 
 from leftopen.engines.backend import Backend
 from leftopen.errors import ConfigRefused, LeftOpenError, NotLoopback
 
-
-@pytest.fixture(scope="module")
-def kept():
-    service = Backend(FILES, {"WORD": "x"})
-    yield service
-    service.close()
-
-
-@pytest.fixture
-def service(kept):
-    return as_before(kept)
+kept, service = services.kept, services.service
 
 
 # -- the two sides --------------------------------------------------------------------------------

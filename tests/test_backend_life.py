@@ -9,25 +9,17 @@ import threading
 import httpx
 import psutil
 import pytest
-from services import FILES, MAIN, PARTS, WAIT, as_before, until, word
-from test_life_and_death import Notebook, is_clean, users_of, wait_for
+import services
+from kernels import Notebook, is_clean, users_of
+from services import FILES, MAIN, PARTS, word
+from waiting import WAIT, until, wait_for
 
 from leftopen import loopback
 from leftopen.engines import backend as backend_module
 from leftopen.engines.backend import Backend
 from leftopen.errors import EngineFailed, EngineMissing
 
-
-@pytest.fixture(scope="module")
-def kept():
-    service = Backend(FILES, {"WORD": "x"})
-    yield service
-    service.close()
-
-
-@pytest.fixture
-def service(kept):
-    return as_before(kept)
+kept, service = services.kept, services.service
 
 
 # -- the stream -----------------------------------------------------------------------------------
@@ -234,8 +226,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals to kernels are PO
 def test_an_interrupt_while_it_starts_leaves_nothing_and_the_next_try_works(notebook):
     sent = notebook.begin("Backend(SLOW, {})")
     assert wait_for(lambda: starts(notebook))
-    notebook.manager.interrupt_kernel()
-    assert notebook.result(sent) == "KeyboardInterrupt"
+    assert notebook.interrupt(sent) == "KeyboardInterrupt"
     assert wait_for(lambda: is_clean(notebook.folder))
     assert notebook.run("print(Backend(FILES, {}).is_running)") == "True\n"
 

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
+from trouble import interrupt_the_next_start, kill
 
 from leftopen import stranger
 from leftopen.errors import ConfigRefused, EngineFailed
@@ -210,11 +210,7 @@ def test_what_the_lab_added_is_shown(lab):
 
 
 def test_a_killed_server_is_said_and_brought_back_with_its_data(lab):
-    os.kill(lab.server_pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while lab.is_running and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not lab.is_running
+    kill(lab)
     assert "lab.restart()" in repr(lab)
     lab.restart()
     assert count(lab.outside.uri) == 50
@@ -227,16 +223,7 @@ def test_configure_brings_back_a_server_that_was_killed(lab):
 
 
 def test_an_interrupt_while_it_restarts_leaves_a_server_that_runs(lab, monkeypatch):
-    start = lab._server.start
-    calls = []
-
-    def interrupted(settings):
-        calls.append(settings)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        start(settings)
-
-    monkeypatch.setattr(lab._server, "start", interrupted)
+    interrupt_the_next_start(monkeypatch, lab)
     with pytest.raises(KeyboardInterrupt):
         lab.configure("security:\n  javascriptEnabled: false")
     assert count(lab.outside.uri) == 50

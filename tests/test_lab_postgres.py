@@ -2,25 +2,15 @@
 
 import re
 
+import postgres_labs
 import psycopg
 import pytest
-from postgres_labs import HBA, TLS, as_found, ask, auditor, doors, make, refusal
+from postgres_labs import HBA, TLS, ask, auditor, doors, make, refusal
 
 from leftopen.errors import ConfigRefused, EngineFailed, EngineMissing
 
 pytestmark = pytest.mark.needs("postgres")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    lab = make()
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(shared):
-    return as_found(shared)
+shared, lab = postgres_labs.shared, postgres_labs.lab
 
 
 def test_the_stranger_reads_then_is_refused_then_cannot_connect(lab):

@@ -2,18 +2,19 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import httpx
+import postgres_labs
 import psutil
 import psycopg
 import pytest
-from postgres_labs import CONF, HBA, as_found, ask, doors, make, refusal
+from kernels import folder_for_servers
+from postgres_labs import CONF, HBA, ask, doors, make, refusal
+from trouble import interrupt_the_next_start, kill
 
 from leftopen import loopback
 from leftopen.engines.postgres_server import PostgresServer
@@ -23,26 +24,7 @@ pytestmark = [
     pytest.mark.needs("postgres"),
     pytest.mark.skipif(os.name != "posix", reason="signals to servers are POSIX"),
 ]
-
-
-@pytest.fixture(scope="module")
-def shared():
-    lab = make()
-    yield lab
-    lab.close()
-
-
-@pytest.fixture
-def lab(shared):
-    return as_found(shared)
-
-
-def kill(lab):
-    os.kill(lab.server_pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while lab.is_running and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not lab.is_running
+shared, lab = postgres_labs.shared, postgres_labs.lab
 
 
 def test_a_killed_server_is_said_and_brought_back_with_its_data(lab):
@@ -64,16 +46,7 @@ def test_configure_brings_back_a_server_that_was_killed(lab, text, file):
 
 
 def test_an_interrupt_while_it_restarts_leaves_a_server_that_runs(lab, monkeypatch):
-    start = lab._server.start
-    calls = []
-
-    def interrupted(files):
-        calls.append(files)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        start(files)
-
-    monkeypatch.setattr(lab._server, "start", interrupted)
+    interrupt_the_next_start(monkeypatch, lab)
     with pytest.raises(KeyboardInterrupt):
         lab.configure("listen_addresses = localhost")
     assert ask(doors(lab)) == 50
@@ -143,12 +116,11 @@ def small_disk():
     """A folder on a disk of its own; everybody can enter it, for root's servers are nobody's."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("a small disk is made with tmpfs, which only root on Linux can mount")
-    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        Path(folder).chmod(0o711)
+    with folder_for_servers("disk-") as folder:
         mount = ["mount", "-t", "tmpfs", "-o", "size=48m,mode=0711", "none", folder]
         subprocess.run(mount, check=True)
         try:
-            yield Path(folder)
+            yield folder
         finally:
             subprocess.run(["umount", folder], check=True)
 
