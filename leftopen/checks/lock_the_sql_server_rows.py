@@ -193,7 +193,8 @@ def _more(at: Attempt, lab: PostgresLab) -> str | None:
             can = who.rights_in_any_role(sql_lab.TABLES)
         own = {what for what in can if what.split(" ")[1].split(".")[0] == _TABLE}
         if f"own {_TABLE}" not in can:
-            own = {what for what in own if what.split(" ")[0] in ("select", "insert", "update")}
+            verbs = {"select", "insert", "update", "delete" * (account == at.task["owner"])}
+            own = {what for what in own if what.split(" ")[0] in verbs}
         if can - own:
             at.values.update(account=account, more=words(can - own))
             return "desk_more"
