@@ -1,37 +1,9 @@
 """PostgreSQL servers with one fault each, for the tests of the auditor and for its benchmark."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
+from planted import Fault
 from seeded_postgres import OPS, Stage, odd_certificate
 
-from leftopen.audit import Report
 from leftopen.cases.tongren import AS_FOUND, HBA_AS_FOUND, HBA_LOCKED
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault.
-
-    Attributes:
-        name: what is wrong, in words.
-        finds: the ids that must be found, each with its severity.
-        plant: makes a right server wrong.
-        mend: makes it right again.
-        more: what the audit is told besides.
-    """
-
-    name: str
-    finds: dict[str, str]
-    plant: Callable[[Stage], None] = lambda stage: None
-    mend: Callable[[Stage], None] = lambda stage: None
-    more: dict[str, object] = field(default_factory=dict)
-
-
-def found(report: Report, finds: dict[str, str]) -> bool:
-    """Whether a report holds all of these."""
-    told = {(finding.id, finding.severity.value) for finding in report.findings}
-    return told >= set(finds.items())
 
 
 def sql(name: str, finds: dict[str, str], plant: str, mend: str, **more: object) -> Fault:

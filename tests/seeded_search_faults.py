@@ -1,12 +1,9 @@
 """Search clusters with one fault each, for the tests of the auditor and for its benchmark."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
+from planted import Fault
 from seeded_search import (
     API,
     NODES,
-    Stage,
     account,
     anonymous,
     audit_config,
@@ -19,34 +16,7 @@ from seeded_search import (
     weak,
 )
 
-from leftopen.audit import Report
 from leftopen.cases.smart_city import AS_FOUND
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault.
-
-    Attributes:
-        name: what is wrong, in words.
-        finds: the ids that must be found, each with its severity.
-        plant: makes a right cluster wrong.
-        mend: makes it right again.
-        more: what the audit is told besides.
-    """
-
-    name: str
-    finds: dict[str, str]
-    plant: Callable[[Stage], None] = lambda stage: None
-    mend: Callable[[Stage], None] = lambda stage: None
-    more: dict[str, object] = field(default_factory=dict)
-
-
-def found(report: Report, finds: dict[str, str]) -> bool:
-    """Whether a report holds all of these."""
-    told = {(finding.id, finding.severity.value) for finding in report.findings}
-    return told >= set(finds.items())
-
 
 BOARD = {"users": ["board"]}
 URI = "https://board@127.0.0.1:9200"

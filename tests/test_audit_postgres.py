@@ -11,6 +11,7 @@ import pytest
 import seeded_postgres as servers
 import seeded_postgres_faults as seeded
 from audits import why
+from planted import found
 
 from leftopen import cli
 from leftopen.audit import command, run
@@ -122,10 +123,10 @@ def test_the_audit_changes_nothing_and_fails_no_login(stage):
 
 @pytest.mark.parametrize("fault", seeded.LIVE, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(stage, right, fault):
-    assert not seeded.found(right, fault.finds)
+    assert not found(right, fault.finds)
     with planted(stage, fault):
         report = stage.audit(**fault.more)
-    assert seeded.found(report, fault.finds), report
+    assert found(report, fault.finds), report
     assert report.not_looked == ()
     for finding in report.findings:
         assert all((finding.what, finding.evidence, finding.why, finding.fix, finding.retest))
@@ -221,13 +222,13 @@ def speaks_old_tls(stage):
 
 @pytest.mark.parametrize("fault", seeded.RESTARTS, ids=lambda fault: fault.name)
 def test_what_a_configuration_does_wrong_is_found(stage, right, fault):
-    assert not seeded.found(right, fault.finds)
+    assert not found(right, fault.finds)
     fault.plant(stage)
     report = stage.audit(**fault.more)
     if fault.finds == {"old-tls": "fix"} and not speaks_old_tls(stage):
         fault.mend(stage)
         pytest.skip("the TLS library of this PostgreSQL does not speak TLS 1.0 at all")
-    assert seeded.found(report, fault.finds), report
+    assert found(report, fault.finds), report
     if fault is not seeded.RESTARTS[-1]:
         fault.mend(stage)
 

@@ -9,6 +9,7 @@ import pytest
 import seeded_search as servers
 import seeded_search_faults as seeded
 from audits import ids, why
+from planted import found
 
 from leftopen import cli
 from leftopen.audit import command, run
@@ -120,13 +121,13 @@ def test_the_audit_changes_nothing(stage):
 
 @pytest.mark.parametrize("fault", seeded.LIVE, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(stage, right, fault):
-    assert not seeded.found(right, fault.finds)
+    assert not found(right, fault.finds)
     try:
         fault.plant(stage)
         report = stage.audit(**fault.more)
     finally:
         fault.mend(stage)
-    assert seeded.found(report, fault.finds), report
+    assert found(report, fault.finds), report
     assert report.not_looked == ()
     for finding in report.findings:
         assert all((finding.what, finding.evidence, finding.why, finding.fix, finding.retest))
@@ -179,10 +180,10 @@ def test_a_careful_client_is_fine(stage):
 
 @pytest.mark.parametrize("fault", seeded.RESTARTS, ids=lambda fault: fault.name)
 def test_what_a_configuration_does_wrong_is_found(stage, right, fault):
-    assert not seeded.found(right, fault.finds)
+    assert not found(right, fault.finds)
     fault.plant(stage)
     report = stage.audit()
-    assert seeded.found(report, fault.finds), report
+    assert found(report, fault.finds), report
     assert set(fault.finds) >= ids(report, *BAD), "one fault, told once"
 
 

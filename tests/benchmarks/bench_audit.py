@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import planted
 import seeded_faults as seeded
 import seeded_search as search
 import seeded_search_faults as search_seeds
@@ -244,8 +245,8 @@ def search_faults() -> None:
             took = time.perf_counter() - begun
             fault.mend(stage)
             for pair in fault.finds.items():
-                hit = search_seeds.found(report, dict([pair]))
-                new = not search_seeds.found(right, dict([pair]))
+                hit = planted.found(report, dict([pair]))
+                new = not planted.found(right, dict([pair]))
                 rows.append((hit and new, took))
                 print_row(
                     [fault.name[:37], pair[0], f"{'found' if hit and new else '–':6}{took:6.2f} s"]

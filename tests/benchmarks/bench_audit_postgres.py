@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import planted
 import seeded_postgres as servers
 import seeded_postgres_faults as seeded
 
@@ -87,7 +88,7 @@ def main() -> None:
         for fault in (*seeded.LIVE, *seeded.RESTARTS):
             fault.plant(stage)
             report, took = timed(stage, **fault.more)
-            hit = seeded.found(report, fault.finds) and not seeded.found(right, fault.finds)
+            hit = planted.found(report, fault.finds) and not planted.found(right, fault.finds)
             ours.append((hit, took))
             row = f"{fault.name[:58]:60}{', '.join(fault.finds)[:40]:42}{cell(hit, took)}"
             if theirs:
