@@ -86,6 +86,12 @@ def open_lab(
     return lab
 
 
+def last_words(service: Backend) -> str:
+    """What its log says of the last error, as a sentence."""
+    words = service.last_words() or "nothing was logged"
+    return f"The log's last words, which lab.backend.last_words() gives you too: {words}."
+
+
 def is_untouched(lab: PostgresLab, files: Mapping[str, str]) -> bool:
     """Whether code and environment of the service, and the database's files, are as they began."""
     service = lab.backend

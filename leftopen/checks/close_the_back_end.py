@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from base64 import urlsafe_b64encode
 
 from leftopen.cases import tongren, tongren_api
@@ -10,7 +11,7 @@ from leftopen.checks import close_the_back_end_database as database
 from leftopen.checks import close_the_back_end_keys as keys
 from leftopen.checks import close_the_back_end_login as login
 from leftopen.checks.forged_tokens import SignIn, pair
-from leftopen.checks.http_probe import Caller, must_run, shown, twin
+from leftopen.checks.http_probe import REFUSED, Caller, must_run, shown, twin
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.engines.backend import Backend
 from leftopen.lab import Lab
@@ -18,6 +19,10 @@ from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 
 _RESIDENTS, _BUILDINGS = "/servers/1/residents", "/servers/1/buildings"
+_COMPARE = (
+    "Compare issuer, audience and algorithm with your task, letter by letter; and caller has to "
+    "return what the token says."
+)
 
 
 # -- 1: the token -------------------------------------------------------------------------------
@@ -82,14 +87,15 @@ def _forged(service: SignIn, manager: dict) -> dict[str, tuple[str, str]]:
     stranger = {"role": "manager", "building": other}
     is_hmac = service.algorithm == "HS256"
     foreign = 48 * "f" if is_hmac else pair("somebody else")[0]
-    long_ago = {**manager, "exp": 1_597_500_000}  # 15 August 2020
+    now = int(time.time())
+    old = {**manager, "iat": now - 1500, "exp": now - 600}
     confused = service.token(manager, algorithm="HS512") if is_hmac else _confused(service, manager)
     return {
         "no_signature": ("with its content changed", service.changed(manager, stranger)),
         "other_key": ("signed with another key", service.token(manager, key=foreign)),
         "alg_none": ("with the algorithm none", service.unsigned(manager)),
         "other_algorithm": ("with another algorithm", confused),
-        "expired": ("that has expired", service.token(long_ago)),
+        "expired": ("that has expired", service.token(old)),
         "no_expiry": ("that never expires", service.token(manager, without="exp")),
         "other_audience": (
             "for another service",
@@ -109,23 +115,26 @@ def _token(at: Attempt, lab: PostgresLab) -> str:
     uri, service = must_run(lab.backend).outside.uri, _signs(at.task)
     manager = {"role": "manager", "building": at.task["building"]}
     with Caller(at, "as a stranger", uri) as stranger:
-        if stranger.status(_BUILDINGS) == 200:
+        status = stranger.status(_BUILDINGS)
+        if status == 200:
             return "no_token"
-    broken = False
+    seen = {status}
     for name, (words, token) in _forged(service, manager).items():
         with Caller(at, f"with a token {words}", uri, token) as caller:
             status = caller.status(_RESIDENTS)
         if status == 200:
             return "no_signature" if name == "other_key" else name
-        broken |= status >= 500
+        seen.add(status)
     with Caller(at, "with three words as a token", uri, "not.a.token") as caller:
-        broken |= caller.status(_RESIDENTS) >= 500
+        seen.add(caller.status(_RESIDENTS))
     with Caller(at, "with a good token", uri, service.token(manager)) as caller:
         status = caller.status(_RESIDENTS)
         at.values["status"] = shown(status)
+        at.values["next"] = _COMPARE if status < 500 else labs.last_words(lab.backend)
         if status != 200 or not caller.rows(_RESIDENTS):
             return "nobody"
-    if broken:
+    at.values["status"] = ", ".join(shown(other) for other in sorted(seen - {401}))
+    if seen != {401}:
         return "falls_over"
     return RIGHT if _takes_another_key(at, lab.backend, service, manager) else "key_in_source"
 
@@ -190,6 +199,13 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         first = stranger.status("/")
         options = stranger.ask(_RESIDENTS, "OPTIONS")
         at.note("without a token", f"OPTIONS {_RESIDENTS}", shown(options.status_code))
+        # The other three servers stand for themselves: here they have no database behind them.
+        others = {p: stranger.status(p.replace("/1/", "/2/")) for p in (_RESIDENTS, _STREAM)}
+    with Caller(at, "with any word as a token", uri, "nonsense") as nonsense:
+        believed = {path: nonsense.status(path) for path in (*_DATA, person, _STREAM)}
+    written = SignIn(service.issuer, service.audience, 48 * "f").token({"role": "manager"})
+    with Caller(at, "with a token signed with another key", uri, written) as forger:
+        believed[person] = max(believed[person], 200 * (forger.status(person) == 200))
     with Caller(at, "with a token", uri, service.token({"role": "manager"})) as known:
         may = {path: known.status(path) for path in (*_DATA, person, _STREAM)}
         may["HEAD"] = known.status(person, method="HEAD")
@@ -197,6 +213,8 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         at.values["lost"] = ", ".join(path for path, status in may.items() if status != 200)
         return "shut_to_all"
     open_ = [path for path, status in got.items() if _tells(status)]
+    gone_on = [path for path, status in others.items() if status not in REFUSED]
+    open_ += [f"{path} of server 2" for path in gone_on if got[path] in REFUSED]
     at.values["open"] = ", ".join(open_)
     if open_ == [_STREAM]:
         return "stream_open"
@@ -204,10 +222,14 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         return "some_open"
     if any(_tells(status) for status in heads.values()):
         return "head_open"
+    if believers := [path for path, status in believed.items() if _tells(status)]:
+        at.values["open"] = ", ".join(believers)
+        return "any_token"
     if pages[_MAP] == 200:
         return "map_open" if all(pages[path] != 200 for path in _DOCS) else "docs_open"
-    if max(*got.values(), *heads.values()) >= 500:
+    if max(*got.values(), *heads.values(), *believed.values()) >= 500:
         return "stumbles"
+    at.values["status"] = shown(first)
     return RIGHT if first == 200 else "front_shut"
 
 

@@ -73,9 +73,9 @@ def decides(at: Attempt, lab: PostgresLab) -> str:
     if trusted["inside"]:
         return "trust_at_home"
     with _as(at, uri, service, "manager") as manager, _as(at, uri, service, "resident") as resident:
-        found = _both_ways(at, lab, manager, resident) or _auditor(at, uri, service)
+        found = _both_ways(at, lab, manager, resident) or _auditor(at, lab, uri, service)
         found = found or _streams(at, lab, manager, resident)
-        return found or _afterwards(at, uri, service, resident)
+        return found or _afterwards(at, uri, service, manager, resident)
 
 
 def _as(at: Attempt, uri: str, service: SignIn, role: str) -> Caller:
@@ -130,32 +130,39 @@ def _both_ways(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller)
     at.note(resident.label, "passages of others", str(len(others_passed)))
     away = [row for row in passed if row.get("building") != building]
     at.note(manager.label, "passages in the other building", str(len(away)))
-    at.values["status"] = shown(mine)
     if others == 200 or len(listed) > 1 or others_passed:
         return "reads_neighbours"
     if len(seen) > len(own) or away:
         return "other_building"
-    at.values["found"], at.values["all"] = len(own), all_
-    if not own:
-        return "nobody"
-    if mine != 200 or listed != [me]:
-        at.values["missing"] = f"the resident's own record ({shown(mine)})"
-        return "some_missing"
     if len(own) < all_ or not passed:
-        at.values["missing"] = "a part of the manager's rows"
-        return "some_missing"
+        got = manager.ask(f"{_RESIDENTS}?limit=1000").status_code
+        return _too_little(at, lab, f"the manager sees {len(own)} of {all_} residents", got)
+    if mine != 200 or listed != [me]:
+        return _too_little(at, lab, "the resident does not get the own record", mine)
     return ""
 
 
-def _auditor(at: Attempt, uri: str, service: SignIn) -> str:
+def _too_little(at: Attempt, lab: PostgresLab, what: str, status: int) -> str:
+    """Why somebody does not get what is theirs, as far as the answer tells."""
+    at.values["missing"] = f"{what} ({shown(status)})"
+    if status >= 500:
+        at.values["words"] = labs.last_words(must_run(lab.backend))
+        return "breaks"
+    return "no_role" if status == 403 and "manager" in what else "some_missing"
+
+
+def _auditor(at: Attempt, lab: PostgresLab, uri: str, service: SignIn) -> str:
     with _as(at, uri, service, "auditor") as auditor:
         people = auditor.status(_RESIDENTS)
         buildings = [row.get("building") for row in auditor.rows(f"{_SERVER}/counts")]
         at.note(auditor.label, "counts of buildings", str(len(buildings)))
         if people == 200 and auditor.rows(_RESIDENTS):
             return "other_building"
-    at.values["missing"] = "the auditor's counts"
-    return "" if sorted(buildings) == sorted(labs.HOMES) else "some_missing"
+        counts = auditor.ask(f"{_SERVER}/counts").status_code
+    if people >= 500 or sorted(buildings) != sorted(labs.HOMES):
+        status = max(counts, people if people >= 500 else counts)
+        return _too_little(at, lab, "the auditor does not get the counts alone", status)
+    return ""
 
 
 def _streams(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -> str:
@@ -184,17 +191,21 @@ def _streams(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -
     return silent
 
 
-def _afterwards(at: Attempt, uri: str, service: SignIn, resident: Caller) -> str:
+def _afterwards(at: Attempt, uri: str, service: SignIn, manager: Caller, resident: Caller) -> str:
     """What a request leaves behind in a connection that is kept."""
-    resident.ask(f"{_RESIDENTS}/{_me(at)}")
-    with Caller(at, "as the monitoring, without a token", uri) as monitoring:
-        (row, *_) = monitoring.rows("/health") or [{}]
-    role = str(row.get("role", "nothing"))
-    at.note("as the monitoring, without a token", "the role of the next request", role)
+    role = "nothing"
+    for caller in (manager, resident):
+        caller.ask(f"{_RESIDENTS}/{_me(at)}")
+        with Caller(at, "as the monitoring, without a token", uri) as monitoring:
+            (row, *_) = monitoring.rows("/health") or [{}]
+        role = str(row.get("role", "nothing"))
+        about = {name: row[name] for name in ("building", "person") if row.get(name)}
+        begins = " ".join([role, *(f"doors.{name}={value}" for name, value in about.items())])
+        at.note(monitoring.label, f"how the request after one {caller.label} begins", begins)
+        if role in tongren_api.CALLERS or about:
+            at.values["left"] = f"after a request {caller.label}, the next one begins as {begins}"
+            return "role_leaks"
     at.values["role"] = role
-    if role in tongren_api.CALLERS:
-        at.values["left"] = f"the kept connection is still {role}"
-        return "role_leaks"
     resident.ask(f"{_RESIDENTS}/{_me(at)}")
     nameless = service.token({"role": "resident"})
     with Caller(at, "as a resident without a number", uri, nameless) as who:

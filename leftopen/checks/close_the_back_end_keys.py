@@ -1,5 +1,7 @@
 """Exercise 11, question 5: the key of the tokens is no part of the code, and can be changed."""
 
+import time
+
 import jwt
 
 from leftopen.cases import tongren_api
@@ -77,10 +79,12 @@ def turned(at: Attempt, lab: PostgresLab) -> str:
         return "previous_refused"
     if max(strange, nameless, disguised, status["retired"]) >= 500:
         return "unknown_breaks"
-    signed = _signed_with(at, uri, (new, previous, retired))
-    at.values["signed"] = signed
-    if signed != new.kid:
+    if fault := _login(at, uri, (new, previous, retired)):
+        at.values["fault"] = fault
         return "login_signs_otherwise"
+    if less := _checked_no_more(at, uri, new, about):
+        at.values["less"] = less
+        return "checks_less"
     return RIGHT if _follows(at, lab.backend, new, about) else "key_in_code"
 
 
@@ -89,17 +93,41 @@ def _try(at: Attempt, uri: str, what: str, token: str) -> int:
         return caller.status(_RESIDENTS, f"ask with {what}")
 
 
-def _signed_with(at: Attempt, uri: str, keys: tuple[SignIn, ...]) -> str:
-    """The kid of the key with which the login signs, if its own token names that kid."""
+def _checked_no_more(at: Attempt, uri: str, new: SignIn, about: dict) -> str:
+    """Which token is accepted that was refused before the change, if any."""
+    now = int(time.time())
+    over = {**about, "iat": now - 1500, "exp": now - 600}
+    for words, token in {
+        "that never expires": new.token(about, without="exp"),
+        "that has expired": new.token(over),
+        "for another service": new.token({**about, "aud": "parking"}),
+        "of another issuer": new.token({**about, "iss": "https://sign-in.example.test"}),
+    }.items():
+        if _try(at, uri, f"a token of new, {words}", token) == 200:
+            return words
+    return ""
+
+
+def _login(at: Attempt, uri: str, keys: tuple[SignIn, ...]) -> str:
+    """What is wrong with the token that the login gives, if anything."""
     body = {"account": at.task["account"], "password": at.task["password"]}
     with Caller(at, "as the manager", uri) as caller:
         answer = caller.ask("/login", "POST", json=body)
-    found = f"no token: {shown(answer.status_code)}"
-    if answer.status_code == 200:
-        token = str(answer.json().get("access_token"))
-        found = next((key.kid for key in keys if _is_signed(token, key)), "another key")
+    if answer.status_code != 200:
+        at.note("as the manager", "log in", shown(answer.status_code))
+        return f"it gives no token at all, but is {shown(answer.status_code)}"
+    token, new = str(answer.json().get("access_token")), keys[0].kid
+    found = next((key.kid for key in keys if _is_signed(token, key)), "another key")
     at.note("as the manager", "the key of the token that the login gives", str(found))
-    return str(found)
+    if found != new:
+        return f"its token was signed with {found}"
+    named = jwt.get_unverified_header(token).get("kid")
+    at.note("as the manager", "the kid in its header", str(named))
+    status = _try(at, uri, "the token that the login gave", token)
+    if named != new:
+        says = f"says the kid {named}" if named else "has no kid"
+        return f"its token is signed with {new}, and its header {says}"
+    return "" if status == 200 else f"its own token gets this answer: {shown(status)}"
 
 
 def _is_signed(token: str, service: SignIn) -> bool:

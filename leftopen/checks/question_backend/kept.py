@@ -26,4 +26,6 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 
 def open_one(database: str) -> psycopg.Connection:
     """Each statement is a transaction of its own (autocommit)."""
-    return psycopg.connect(DATABASE_URL, dbname=database, autocommit=True, row_factory=dict_row)
+    kept = psycopg.connect(DATABASE_URL, dbname=database, autocommit=True, row_factory=dict_row)
+    kept.prepare_threshold = None  # so that DISCARD ALL takes nothing that psycopg counts on
+    return kept
