@@ -203,7 +203,7 @@ def _limits(at: Attempt, outside: _Door, here: _Door) -> str:
     if closed not in (200, 429):
         at.values["how"] = f"has the status {closed}"
         return "no_retry_after"
-    if how := _not_protected(more, closed, elsewhere):
+    if how := not_protected(more, closed, elsewhere):
         at.values["how"] = how.format(tries=tries)
         return "address_only"
     if not (retry.isdigit() and 0 < int(retry) <= _MINUTE):
@@ -212,7 +212,7 @@ def _limits(at: Attempt, outside: _Door, here: _Door) -> str:
     return "" if 429 in sprayed else "account_only"
 
 
-def _not_protected(more: int, closed: int, elsewhere: int) -> str:
+def not_protected(more: int, closed: int, elsewhere: int) -> str:
     """In which way one account can be tried too often, if it can."""
     if closed != 429:
         return (
