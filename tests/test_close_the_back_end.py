@@ -273,7 +273,7 @@ def test_each_false_token_of_question_1_is_answered_with_401(ex):
 
 
 FIRST_SERVER = """
-from callers import Bearer, caller
+from callers import caller
 from fastapi import HTTPException, Request
 from fastapi.security import HTTPBearer
 
