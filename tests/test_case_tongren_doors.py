@@ -323,8 +323,16 @@ def test_a_status_or_a_statement_without_a_row_is_no_record(closing):
     assert is_told(closing.ex.check(5, lab, both), "trouble_is_no_page", 5)
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, as in a kernel; a worker of pytest-xdist ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.needs("postgres")
-def test_a_check_that_is_interrupted_puts_everything_back(closing):
+def test_a_check_that_is_interrupted_puts_everything_back(closing, interruptible):
     lab = closing.ex.lab(5)
     found = lab.hba
 
