@@ -69,23 +69,28 @@ def pattern(sentence):
 
 
 def answers(notebook):
-    """The lines of a solution that must not survive, and those that stand elsewhere in it too."""
-    secret, open_ = set(), []
+    """The lines of a solution that must not survive: not those that the learner is shown anyway.
+
+    Lines of eight characters or fewer may be a part of anything, and are left out.
+    """
+    secret, open_ = set(), set()
     for cell in notebook.cells:
         inside = bool(tags(cell) & set(DROPPED))
         if not inside and BEGIN not in cell.source and "ex.check(" not in cell.source:
             # What a question prints at its beginning, as the code of a service, is no answer.
-            open_ += [out.text for out in cell.get("outputs", []) if out.output_type == "stream"]
+            printed = [out.text for out in cell.get("outputs", []) if out.output_type == "stream"]
+            open_.update(line.strip() for text in printed for line in text.splitlines())
         for line in cell.source.splitlines():
             line = line.strip()
             if line in (BEGIN, END):
                 inside = line == BEGIN
-            elif line and inside:
-                secret.add(line)
-            else:
-                open_.append(line)
-    given = "\n".join(open_)
-    return {line for line in secret if len(line) > 3 and line not in given}
+            elif line:
+                (secret if inside else open_).add(line)
+    return {
+        line
+        for line in secret - open_
+        if len(line) > 8 and not any(given.startswith(line) for given in open_)
+    }
 
 
 def run(source, names):
