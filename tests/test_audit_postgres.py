@@ -13,10 +13,10 @@ import seeded_postgres_faults as seeded
 from audits import why
 from planted import found
 
-from leftopen import cli
+from leftopen import audit, cli
 from leftopen.audit import command, run
 from leftopen.audit.sarif import to_sarif
-from leftopen.cases.tongren import HBA_LOCKED
+from leftopen.cases.tongren import HBA_LOCKED, small_lab
 from leftopen.errors import LeftOpenError, NotLoopback
 
 pytestmark = pytest.mark.needs("postgres")
@@ -258,6 +258,12 @@ def test_a_server_that_is_down_is_no_pass(stage):
     assert report.exit_code == 2
     assert report.passed == report.findings == ()
     assert "lab.restart()" in why(report, "no-login")
+
+
+def test_the_address_that_a_lab_shows_can_be_given_as_it_is():
+    with contextlib.closing(small_lab(1)) as lab:
+        report = audit(lab.outside.uri)
+    assert "no-login" in ids(report)
 
 
 # -- arguments --------------------------------------------------------------------------------

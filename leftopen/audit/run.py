@@ -171,12 +171,15 @@ def _front(
     return None
 
 
+_POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
 def _engine(server: Lab | str) -> _Engine:
     """Which engine it is, as its address tells."""
     uri = server.inside.uri if isinstance(server, Lab) else server
     if isinstance(uri, str) and uri.startswith(("http://", "https://")):
         return _SEARCH
-    if isinstance(uri, str) and uri.startswith(("postgresql://", "postgres://")):
+    if isinstance(uri, str) and urlsplit(uri).scheme in _POSTGRES_SCHEMES:
         return _POSTGRES
     return _MONGODB
 
@@ -228,7 +231,8 @@ def _place(server: Lab | str, engine: _Engine) -> dict:
 def _url_place(server: str, default: int) -> tuple[dict, str]:
     """Where an address leads that has the form of a URL, and the path in it."""
     parts = urlsplit(server)
-    if parts.password or parts.username:
+    # PostgreSQL's addresses usually have a name in them, and without a password it tells nothing.
+    if parts.password or (parts.username and parts.scheme not in _POSTGRES_SCHEMES):
         raise LeftOpenError(
             "The address holds a login. Leave it out of the address, and give it beside: user and "
             "password, or --user on the command line, which then asks."
