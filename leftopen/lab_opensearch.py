@@ -5,6 +5,7 @@ import contextlib
 import html
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,16 +298,27 @@ def _take_parked(settings: dict) -> tuple[SearchServer, bool] | None:
     return None
 
 
+_levels: list[int] = []  # of the driver's log, one for each `quiet` that is entered now
+_levels_lock = threading.Lock()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the driver from logging each refused request; also a decorator, as ``@quiet()``."""
+    """Keep the driver from logging each refused request; also a decorator, as ``@quiet()``.
+
+    Threads may be in it at once: the last one out gives the log its level back.
+    """
     log = logging.getLogger("opensearch")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    with _levels_lock:
+        _levels.append(log.level)
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        with _levels_lock:
+            level = _levels.pop()
+            if not _levels:
+                log.setLevel(level)
 
 
 def _unknown_file(name: str) -> str:

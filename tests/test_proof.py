@@ -1,5 +1,6 @@
 """The table of who may what, against clients whose answers are known."""
 
+import logging
 import socket
 
 import psycopg
@@ -8,9 +9,11 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import TransportError
 
+from leftopen import lab_opensearch
 from leftopen.cases import tongren
 from leftopen.errors import ConfigRefused, NotLoopback
 from leftopen.impostor import Impostor
+from leftopen.lab_opensearch import quiet
 from leftopen.proof import ask, may, proof, say, sql
 
 
@@ -95,7 +98,18 @@ def test_an_answer_is_given_back_and_a_refusal_is_one_line():
         ask(mistake)
 
 
-def test_the_driver_does_not_tell_a_refusal_a_second_time(caplog):
+@pytest.fixture
+def driver_log(monkeypatch):
+    """The driver's log as a new kernel has it, whatever another test's thread is still at."""
+    monkeypatch.setattr(lab_opensearch, "_levels", [])
+    log = logging.getLogger("opensearch")
+    before = log.level
+    log.setLevel(logging.NOTSET)
+    yield log
+    log.setLevel(before)
+
+
+def test_the_driver_does_not_tell_a_refusal_a_second_time(caplog, driver_log):
     options = {"verify_certs": False, "ssl_show_warn": False}
     with Impostor() as false, OpenSearch(false.uri, **options) as client:
         assert ask(client.info) == "refused: 401 AuthenticationException"
@@ -104,6 +118,16 @@ def test_the_driver_does_not_tell_a_refusal_a_second_time(caplog):
         with pytest.raises(TransportError):
             client.info()
         assert caplog.records
+
+
+def test_who_leaves_first_does_not_decide_what_the_driver_tells_later(driver_log):
+    one, other = quiet(), quiet()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert driver_log.level == logging.CRITICAL
+    other.__exit__(None, None, None)
+    assert driver_log.level == logging.NOTSET
 
 
 # -- PostgreSQL, whose answers are a real server's ----------------------------------------------
