@@ -48,6 +48,13 @@ def locked(text: str) -> list[tuple[Requirement, list[str]]]:
 
 LOCK = (ROOT / "requirements.lock").read_text()
 ENVIRONMENT = conda_file.read((ROOT / "environment.yml").read_text())
+BY_PIP = {
+    wanted.name: wanted.specifier
+    for line in ENVIRONMENT.pip
+    if not line.startswith("-e ")
+    for wanted in [Requirement(line)]
+}
+"""What conda's channel may not have: pip brings it."""
 
 
 @pytest.mark.parametrize("wanted", requirements("mongodb", "dev"), ids=lambda r: r.name)
@@ -91,13 +98,16 @@ def test_a_line_that_locks_nothing_is_refused(line):
 @pytest.mark.parametrize("wanted", requirements("dev"), ids=lambda r: r.name)
 def test_conda_has_the_same_range(wanted):
     name = CONDA_NAMES.get(wanted.name, wanted.name)
-    assert name in ENVIRONMENT.packages, f"{name} is not in environment.yml"
-    assert ENVIRONMENT.packages[name] == wanted.specifier
+    ranges = ENVIRONMENT.packages | BY_PIP
+    assert name in ranges, f"{name} is not in environment.yml"
+    assert ranges[name] == wanted.specifier
 
 
 def test_conda_has_nothing_beside():
     known = {CONDA_NAMES.get(r.name, r.name) for r in requirements("dev")} | CONDA_ALONE
     assert set(ENVIRONMENT.packages) <= known
+    assert set(BY_PIP) <= known
+    assert not set(BY_PIP) & set(ENVIRONMENT.packages)
 
 
 def test_conda_has_its_own_server_and_a_python_that_fits():
@@ -110,8 +120,9 @@ def test_conda_has_its_own_server_and_a_python_that_fits():
     assert python in SpecifierSet(wanted)
 
 
-def test_pip_brings_the_course_alone_and_no_server():
-    assert ENVIRONMENT.pip == ["-e ."]
+def test_pip_brings_the_course_what_it_imports_and_no_server():
+    assert ENVIRONMENT.pip.count("-e .") == 1
+    assert set(BY_PIP) <= {r.name for r in requirements()}
 
 
 def test_each_package_says_where_it_is_used():
