@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leftopen import loopback
-from leftopen.engines.pki import make_pki
+from leftopen.engines.pki import Authority, make_pki
 from leftopen.errors import DataError, LeftOpenError, NotLoopback
 
 BOUND = 60  # seconds after which a wait in these tests is a failure
@@ -138,7 +138,12 @@ def test_the_server_file_has_its_key_and_nobody_has_the_authority_s(pki):
     assert key.public_key() != read(pki.ca).public_key()
     files = {path.name: path.read_bytes() for path in pki.ca.parent.iterdir()}
     with_keys = {name for name, content in files.items() if b"PRIVATE KEY" in content}
-    assert with_keys == {"server-and-key.pem", "server-key.pem", "admin-key.pem"}
+    assert with_keys == {
+        "server-and-key.pem",
+        "server-key.pem",
+        "admin-key.pem",
+        "other-server-and-key.pem",
+    }
     for certificate, key in (
         (pki.server_certificate, pki.server_key),
         (pki.admin, pki.admin_key),
@@ -238,3 +243,86 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         make_pki(tmp_path / "file" / "pki")
+
+
+# -- an authority of one's own -------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority():
+    return Authority("Harbour CA")
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_an_authority_signs_for_who_trusts_it_alone(authority, tmp_path):
+    ca = write(tmp_path / "ca.pem", authority.certificate)
+    server = write(tmp_path / "server.pem", authority.server())
+    assert handshake(server, ca, "localhost") == handshake(server, ca, "127.0.0.1")
+    same_name = write(tmp_path / "other.pem", Authority("Harbour CA").certificate)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(server, same_name, "localhost")
+
+
+def test_each_certificate_has_a_key_of_its_own(authority, tmp_path):
+    files = [authority.server(), authority.server(), authority.client("a"), authority.client("a")]
+    certificates = [x509.load_pem_x509_certificate(file) for file in files]
+    keys = [serialization.load_pem_private_key(file, None).public_key() for file in files]
+    assert [certificate.public_key() for certificate in certificates] == keys
+    assert len({certificate.serial_number for certificate in certificates}) == 4
+    assert all(keys[0] != other for other in keys[1:])
+    ca = x509.load_pem_x509_certificate(authority.certificate)
+    for certificate in certificates:
+        certificate.verify_directly_issued_by(ca)
+
+
+def test_a_name_of_another_machine_may_stand_in_a_certificate(authority, tmp_path):
+    ca = write(tmp_path / "ca.pem", authority.certificate)
+    server = write(tmp_path / "server.pem", authority.server(["cameras.example"], []))
+    assert handshake(server, ca, "cameras.example")
+    with pytest.raises(ssl.SSLCertVerificationError, match="is not valid for"):
+        handshake(server, ca, "localhost")
+
+
+def test_the_other_server_is_of_the_same_authority_and_has_another_name(pki):
+    with pytest.raises(ssl.SSLCertVerificationError, match="is not valid for"):
+        handshake(pki.other, pki.ca, "localhost")
+    assert handshake(pki.other, pki.ca, "warehouse.localhost")
+
+
+def test_a_certificate_can_have_run_out(authority, tmp_path):
+    ca = write(tmp_path / "ca.pem", authority.certificate)
+    server = write(tmp_path / "server.pem", authority.server(days=0))
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        handshake(server, ca, "localhost")
+
+
+def test_a_client_has_the_name_and_the_organisation_that_it_was_given(authority):
+    client = x509.load_pem_x509_certificate(authority.client("gate", 3, organisation="Harbour"))
+    assert client.subject.rfc4514_string() == "CN=gate,O=Harbour"
+    purposes = list(extension(client, x509.ExtendedKeyUsage).value)
+    assert purposes == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    lasts = client.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    assert datetime.timedelta(days=2) < lasts <= datetime.timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda a: a.server([], []), "needs a name"),
+        (lambda a: a.server([7]), "not usable"),
+        (lambda a: a.server(["schönes.example"]), "not usable"),
+        (lambda a: a.server(addresses=["localhost"]), "not usable"),
+        (lambda a: a.server(days=-1), "Give 0 to 366 days"),
+        (lambda a: a.client(""), "not a usable name"),
+        (lambda a: a.client(None), "not a usable name"),
+        (lambda a: a.client("a", days=400), "Give 0 to 366 days"),
+        (lambda a: Authority(days=0), "Give 1 to 366 days"),
+    ],
+)
+def test_what_an_authority_cannot_sign_is_refused_in_a_sentence(authority, make, why):
+    with pytest.raises(LeftOpenError, match=why):
+        make(authority)
