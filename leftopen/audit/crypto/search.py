@@ -1,0 +1,151 @@
+"""Plain text searched for in files, also in those that are packed.
+
+PostgreSQL's ``pg_dump -Fc`` packs each table on its own: the stream lies in chunks, each after its
+length in five bytes (sign, then the number with its low byte first: ``WriteInt`` and
+``_CustomWriteFunc`` of ``src/bin/pg_dump``, PostgreSQL 17).
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+_CHUNK = 4 << 20  # bytes that are read at a time
+_MOST = 1 << 30  # bytes that are unpacked of one file
+_DEEPEST = 3
+_BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError)
+_BROKEN += (zipfile.BadZipFile, RuntimeError, NotImplementedError)
+
+
+def plain_in_folder(
+    folder: str | Path, needles: Iterable[bytes | str]
+) -> list[tuple[str, bytes | str, int]]:
+    """Where these texts stand in the files of a folder, and how often.
+
+    Files that are packed with gzip, zip, tar, bzip2, xz or pg_dump are looked into, also when one
+    lies in the other. Nothing is decoded: what stands in base64 is not found.
+
+    Args:
+        folder: a folder, or a single file. What cannot be read is passed over.
+        needles: what to look for; a text stands there in UTF-8.
+
+    Returns:
+        The file's path within the folder, the needle, and how often it stands there; for a file in
+        an archive ``dump.tar.gz/people.bson``. In the order of the paths, then of the needles.
+    """
+    wanted = [needle for needle in needles if needle]
+    raw = [needle.encode() if isinstance(needle, str) else bytes(needle) for needle in wanted]
+    found = []
+    for name, stream in streams(folder):
+        counts = _counts(stream, raw)
+        found += [(name, needle, n) for needle, n in zip(wanted, counts, strict=True) if n]
+    return found
+
+
+def streams(folder: str | Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Every file of a folder, and every file within a packed one, open for reading.
+
+    Yields:
+        The path within the folder, and the stream, which is closed afterwards.
+    """
+    root = Path(folder)
+    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if path.is_symlink() or not path.is_file():
+            continue
+        name = path.relative_to(root).as_posix() if root.is_dir() else path.name
+        try:
+            with path.open("rb") as file:
+                yield name, file
+                yield from _within(name, file, _DEEPEST)
+        except OSError:
+            continue
+
+
+def _within(name: str, file: IO[bytes], depth: int) -> Iterator[tuple[str, IO[bytes]]]:
+    """The files in a packed one. What is broken or locked is passed over from there on."""
+    if depth == 0:
+        return
+    try:
+        file.seek(0)
+        head = file.read(512)
+        file.seek(0)
+        for inner, stream in _members(name, head, file):
+            with stream:
+                yield inner, stream
+                if stream.seekable():
+                    yield from _within(inner, stream, depth - 1)
+    except _BROKEN:
+        return
+
+
+def _members(name: str, head: bytes, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    if head.startswith(b"\x1f\x8b"):
+        yield f"{name}/{_stem(name)}", gzip.open(file)  # noqa: SIM115 - its reader closes it
+    elif head.startswith(b"BZh"):
+        yield f"{name}/{_stem(name)}", bz2.open(file)  # noqa: SIM115 - its reader closes it
+    elif head.startswith(b"\xfd7zXZ"):
+        yield f"{name}/{_stem(name)}", lzma.open(file)  # noqa: SIM115 - its reader closes it
+    elif head.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                if not info.is_dir() and not info.flag_bits & 1:  # 1: it has a password
+                    yield f"{name}/{info.filename}", archive.open(info)
+    elif head[257:262] == b"ustar":
+        with tarfile.open(fileobj=file) as archive:
+            for member in archive:
+                if member.isfile() and (inner := archive.extractfile(member)):
+                    yield f"{name}/{member.name}", inner
+    elif head.startswith(b"PGDMP"):
+        for number, data in enumerate(_pg_dump_tables(file.read(_MOST)), start=1):
+            yield f"{name}/data {number}", io.BytesIO(data)
+
+
+def _stem(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return last.rpartition(".")[0] or last
+
+
+def _pg_dump_tables(data: bytes) -> Iterator[bytes]:
+    """What the packed tables of a custom-format dump hold."""
+    at = 0
+    while (at := data.find(b"\x78", at)) >= 0:
+        if at >= 5 and data[at - 5] == 0 and (unpacked := _chunks(data, at - 5)):
+            yield unpacked
+        at += 1
+
+
+def _chunks(data: bytes, at: int) -> bytes:
+    """A packed stream from its first chunk on; empty where none begins here."""
+    unpack, found = zlib.decompressobj(), b""
+    while at + 5 <= len(data) and not unpack.eof:
+        size = int.from_bytes(data[at + 1 : at + 5], "little")
+        if data[at] or not size or size > len(data) - at:
+            break
+        try:
+            found += unpack.decompress(data[at + 5 : at + 5 + size], _MOST)
+        except zlib.error:
+            return b""
+        at += 5 + size
+    return found
+
+
+def _counts(stream: IO[bytes], needles: list[bytes]) -> list[int]:
+    """How often each needle stands in a stream, also across the edges of what is read at a time."""
+    counts, tail, total = [0] * len(needles), b"", 0
+    keep = max((len(needle) for needle in needles), default=1) - 1
+    try:
+        while total < _MOST and (chunk := stream.read(_CHUNK)):
+            total += len(chunk)
+            data = tail + chunk
+            for i, needle in enumerate(needles):
+                counts[i] += data.count(needle, max(0, len(tail) - len(needle) + 1))
+            tail = data[-keep:] if keep else b""
+    except _BROKEN:
+        pass
+    return counts
