@@ -1,0 +1,16 @@
+"""Exercise 15: old copies, an encrypted backup, its manifest, a restore, and what was lost."""
+
+from collections.abc import Callable
+
+from leftopen.checks import encrypt_at_rest_and_back_up_copies as copies
+from leftopen.checks.question import Question
+from leftopen.lab import Lab
+
+QUESTIONS = {
+    1: Question(
+        asks={"lab": Lab, "unseal": Callable},
+        check=copies.copies,
+        task=copies.copies_task,
+        lab=copies.copies_lab,
+    ),
+}

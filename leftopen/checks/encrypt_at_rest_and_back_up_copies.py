@@ -1,0 +1,249 @@
+"""Exercise 15, question 1: what a column leaves behind in files once it is encrypted.
+
+Measured on PostgreSQL 15.18. ``DROP COLUMN`` changes no row on disk; ``VACUUM FULL`` writes the
+table anew without what was dropped. A segment of the write-ahead log that is no longer needed is
+not emptied but renamed, for use later (``wal_recycle``, PostgreSQL manual, "Write Ahead Log"): its
+old content stays until the log has come round to it.
+"""
+
+import functools
+import gzip
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from leftopen.audit.crypto import ciphertext, search
+from leftopen.cases import tongren
+from leftopen.checks import sql_lab
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.checks.search_lab import variant
+from leftopen.checks.sql_probe import DATABASE, operator
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+from leftopen.synth.tongren import sample
+
+_CONFIG = tongren.LOCKED + "log_statement = 'all'\n"
+_NUMBER = re.compile(rb"000\d{14}[\dX]")  # how identity numbers of invented people begin and end
+_SEARCHED = 5  # residents whom a clerk has searched for, so that the log knows them
+_CHUNK = 4 << 20  # bytes that are read at a time
+_LONGEST = 18  # bytes of a number
+_WAL = "data/pg_wal/"
+_DATA = ("data/base/", "data/global/")
+
+
+def copies_task(draw: Draw) -> Task:
+    """How the sealed column is to be called, and where a colleague has left copies."""
+    draw = variant(draw, "15", 1)
+    return Task(
+        table=("residents", "the table with the numbers"),
+        plain=("id_number", "its column with the numbers in plain text"),
+        sealed=(
+            draw.pick("sealed", ("number_sealed", "id_sealed", "sealed_number", "id_ciphertext")),
+            "the column that you make, for the sealed ones",
+        ),
+        folder=("lab.log.parent", "all that lies below it is searched"),
+    )
+
+
+def _names(task: Task) -> tuple[str, str]:
+    """The copies that the learner is to find: a table, a file. Drawn with the column's name."""
+    draw = Draw(str(task["sealed"]), "15 copies")
+    table = draw.pick("table", ("residents_before", "residents_2019", "tmp_residents", "res_copy"))
+    return table, f"exports/{draw.pick('file', ('move', 'for_ines', 'test', 'friday'))}.csv.gz"
+
+
+def copies_lab(task: Task) -> PostgresLab:
+    """A server whose numbers stand in a table, its copy, an export, and a log of every search."""
+    table, export = _names(task)
+    rows = _residents()
+    searches = "".join(
+        f"SELECT name FROM residents WHERE id_number = '{row['id_number']}'; "
+        for row in rows[:_SEARCHED]
+    )
+    lab = sql_lab.open_lab(
+        f"CREATE INDEX residents_by_number ON residents (id_number); "
+        f"CREATE TABLE {table} AS TABLE residents; {searches}",
+        config=_CONFIG,
+    )
+    text = "".join(f"{row['person']},{row['id_number']},{row['name']}\n" for row in rows)
+    file = lab.log.parent / export
+    file.parent.mkdir(mode=0o700)
+    file.write_bytes(gzip.compress(text.encode(), mtime=0))
+    return lab
+
+
+@functools.cache
+def _residents() -> list[dict]:
+    """The rows with which the question begins."""
+    return sample(sql_lab.SEED, 240, 3, (DATABASE,))[DATABASE]["residents"].to_pylist()
+
+
+def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -> str:
+    """Who holds the key reads every number; in no file of the server one stands in plain text."""
+    if not lab.log.exists():
+        raise BadAnswer(
+            f"The log {lab.log.name} was removed, and the server still writes into what nobody can "
+            "read. Begin the question again, with the cell that has ex.lab; to empty a log, write "
+            'an empty text: lab.log.write_text("")'
+        )
+    with operator(lab) as connection:
+        connection.execute("CHECKPOINT")  # what is in memory alone would reach the disk later
+        columns = _columns(connection)
+        if str(at.task["sealed"]) not in columns:
+            found = _found(lab, connection)
+            return _without_column(at, found)
+        fault = _readable(at, connection, columns, unseal)
+        return fault or _judge(at, _found(lab, connection))
+
+
+def _columns(connection: psycopg.Connection) -> list[str]:
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'public.residents'::regclass "
+        "AND attnum > 0 AND NOT attisdropped"
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+# -- who holds the key --------------------------------------------------------------------------
+
+
+def _without_column(at: Attempt, found: Counter[str]) -> str:
+    """No sealed column: nothing was begun, or the table is empty of numbers."""
+    begun = {f"the table {name}" for name in ("residents", _names(at.task)[0])}
+    begun |= {"the log", "the write-ahead log", _names(at.task)[1]}
+    if begun <= set(found):
+        return UNTOUCHED
+    at.note("in the table residents", f"look for the column {at.task['sealed']}", "not there")
+    at.values["what"] = f"there is no column {at.task['sealed']}"
+    return "lost"
+
+
+def _readable(
+    at: Attempt,
+    connection: psycopg.Connection,
+    columns: list[str],
+    unseal: Callable[[int, bytes], str],
+) -> str | None:
+    """Whether each number can be had with the key, and with the key alone."""
+    wanted = {row["person"]: row for row in _residents()}
+    sealed = _column(connection, str(at.task["sealed"]))
+    at.values.update(total=len(wanted))
+    numbers = {row["id_number"] for row in wanted.values()}
+    still = 0
+    for name in set(columns) - {"person", str(at.task["sealed"])}:
+        still += sum(str(value) in numbers for value in _column(connection, name).values())
+    done = sum(value is not None for value in sealed.values())
+    at.note("in the table residents", "numbers in plain text", str(still))
+    if still:
+        at.values.update(plain_count=still, sealed_count=done)
+        return "new_writes_alone"
+    for person, row in wanted.items():
+        value = sealed.get(person)
+        raw = value.encode() if isinstance(value, str) else bytes(value or b"")
+        if name := ciphertext.is_encoding_of(raw, row["id_number"].encode()):
+            at.note("in the table residents", "read the new column without a key", name)
+            at.values["encoding"] = name
+            return "only_encoded"
+    opened = sum(_opens(unseal, p, sealed.get(p), row["id_number"]) for p, row in wanted.items())
+    at.note("with your key", "numbers that open to the right one", f"{opened} of {len(wanted)}")
+    if opened < len(wanted):
+        at.values["what"] = f"of {len(wanted)} numbers, {opened} open"
+        return "lost"
+    return _rest_is_kept(at, connection, wanted)
+
+
+def _column(connection: psycopg.Connection, name: str) -> dict[int, object]:
+    query = sql.SQL("SELECT person, {} FROM public.residents").format(sql.Identifier(name))
+    return dict(connection.execute(query).fetchall())
+
+
+def _opens(unseal: Callable, person: int, value: object, number: str) -> bool:
+    try:
+        return value is not None and unseal(person, value) == number
+    except Exception:  # whatever the learner's own function raises
+        return False
+
+
+def _rest_is_kept(
+    at: Attempt, connection: psycopg.Connection, wanted: dict[int, dict]
+) -> str | None:
+    for name in next(iter(wanted.values())):
+        if name in ("person", str(at.task["plain"])):
+            continue
+        try:
+            there = _column(connection, name)
+        except psycopg.errors.UndefinedColumn:
+            there = {}
+        changed = sum(there.get(person) != row[name] for person, row in wanted.items())
+        if changed:
+            at.note("in the table residents", f"the column {name}", f"{changed} values changed")
+            at.values["what"] = f"the column {name} is not as it was, in {changed} rows"
+            return "lost"
+    return None
+
+
+# -- what lies in the files ---------------------------------------------------------------------
+
+
+def _found(lab: PostgresLab, connection: psycopg.Connection) -> Counter[str]:
+    """How many different numbers stand in plain text, by where."""
+    numbers = {row["id_number"].encode() for row in _residents()}
+    folder, places = lab.log.parent, {}
+    for name, stream in search.streams(folder):
+        if here := _numbers_in(stream) & numbers:
+            places.setdefault(_place(name, lab.log, connection), set()).update(here)
+    return Counter({place: len(here) for place, here in places.items()})
+
+
+def _numbers_in(stream) -> set[bytes]:
+    found, tail = set(), b""
+    while chunk := stream.read(_CHUNK):
+        data = tail + chunk
+        found.update(_NUMBER.findall(data))
+        tail = data[-_LONGEST + 1 :]
+    return found
+
+
+def _place(name: str, log: Path, connection: psycopg.Connection) -> str:
+    """What a file of the server is, in words that do not vary."""
+    if name == log.name:
+        return "the log"
+    if name.startswith(_WAL):
+        return "the write-ahead log"
+    if name.startswith(_DATA):
+        node = re.split(r"[._]", name.rpartition("/")[2])[0]
+        row = connection.execute(
+            "SELECT coalesce(i.indrelid, c.oid)::regclass::text FROM pg_class c "
+            "LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE pg_relation_filenode(c.oid) = %s",
+            [int(node) if node.isdigit() else 0],
+        ).fetchone()
+        return f"the table {row[0]}" if row else "a data file of no table"
+    return name.removesuffix(f"/{Path(name).name}") if name.count(".gz/") else name
+
+
+def _judge(at: Attempt, found: Counter[str]) -> str:
+    for place in sorted(found):
+        at.note("in the files", f"numbers in plain text in {place}", str(found[place]))
+    if not found:
+        at.note("in the files", "numbers in plain text", "none")
+        return RIGHT
+    tables = [place for place in found if place.startswith(("the table ", "a data file"))]
+    others = [place for place in tables if place != "the table residents"]
+    files = [p for p in found if p not in tables and p not in ("the log", "the write-ahead log")]
+    for places, name in (
+        (others, "copy_left"),
+        (tables, "not_rewritten"),
+        (files, "file_left"),
+        ([place for place in ("the log",) if place in found], "log_left"),
+    ):
+        if places:
+            first = min(places)
+            at.values.update(place=first, count=found[first])
+            return name
+    at.values.update(place="the write-ahead log", count=found["the write-ahead log"])
+    return "wal_left"
