@@ -176,3 +176,52 @@ def timeline(
     )
     marked = f"{span_label}: {span[0]:%B %Y} to {span[1]:%B %Y}"
     return Picture(fig, f"Timeline. {told}. Marked on it, {marked}.")
+
+
+def recovery(columns: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
+    """Draw how much of each deterministic column is recovered, against its number of values.
+
+    Args:
+        columns: indexed by name; columns ``values`` (how many different ones), ``guessed`` and
+            ``recovered`` (shares of the rows, 0 to 1).
+        published: indexed by name; columns ``values`` and ``at_least`` (a lower bound for the
+            share of the rows, 0 to 1).
+        title: what the figure says, as a sentence.
+    """
+    sets = (
+        (columns, "recovered", "o", "C0", "recovered, our districts"),
+        (columns, "guessed", "_", "0.5", "guessed without any ciphertext"),
+        (published, "at_least", "^", "C1", "the paper: at least"),
+    )
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for table, column, marker, color, label in sets:
+            points = table["values"], 100 * table[column]
+            ax.scatter(*points, marker=marker, color=color, label=label)
+            if column != "guessed":
+                _name_points(ax, *points, color)
+        ax.set(xscale="log", xlabel="different values in the column", ylabel="rows recovered (%)")
+        ax.set(xlim=(1, 14_000), ylim=(-9, 110))
+        ax.set_xticks(ticks := [2, 4, 10, 30, 100, 2000], [f"{tick:,}" for tick in ticks])
+        ax.minorticks_off()
+        ax.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
+    ours = "; ".join(
+        f"{name}, {values:,} values: {100 * right:.0f} % recovered, {100 * guess:.0f} % guessed"
+        for name, values, right, guess in columns[["values", "recovered", "guessed"]].itertuples()
+    )
+    theirs = "; ".join(f"{name} {100 * row.at_least:.0f} %" for name, row in published.iterrows())
+    alt = f"Chart of the rows recovered of each column, by its number of values. {ours}. "
+    return Picture(fig, f"{alt}The paper, at least: {theirs}.")
+
+
+def _name_points(ax: Axes, x: pd.Series, y: pd.Series, color: str) -> None:
+    """Write each point's name beside it, or above or below it where the next point is too close."""
+    for name in x.index:
+        near = (x > x[name]) & (x < 4 * x[name]) & ((y - y[name]).abs() < 5)
+        crowded = (0, 9 if y[name] > 50 else -9), "center"
+        place = crowded if near.any() else ((7, 0), "left")
+        if color == "C1" and x[name] < 3:  # ours are on the other side
+            place = ((-7, 0), "right")
+        offset, side = place
+        style = {"ha": side, "va": "center", "color": color, "fontsize": 9}
+        ax.annotate(name, (x[name], y[name]), offset, textcoords="offset points", **style)

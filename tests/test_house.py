@@ -38,6 +38,7 @@ FLOORS = {
         "proof",
         "recover",
         "plots",
+        "frequency",
         "ledger",
         "quiz",
         "widgets",
