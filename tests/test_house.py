@@ -36,6 +36,8 @@ FLOORS = {
         "impostor",
         "backup",
         "proof",
+        "scram_wire",
+        "tls_words",
         "recover",
         "plots",
         "frequency",
