@@ -9,7 +9,8 @@ from leftopen.manifest import Manifest
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "exercises" / "course.toml"
 STATUSES = ("ready", "planned")
-ENGINES = ("none", "MongoDB", "OpenSearch", "PostgreSQL", "all three")
+SERVERS = ("MongoDB", "OpenSearch", "PostgreSQL")
+ENGINES = ("none", *SERVERS, "MongoDB, PostgreSQL", "all three")
 MOST_HINTS = 3
 LEAST_NEAR_MISSES = 4
 
@@ -58,6 +59,13 @@ class Lesson:
         return self.status == "ready"
 
     @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers that it runs on, as named in ``SERVERS``."""
+        return (
+            SERVERS if self.engine == "all three" else tuple(s for s in SERVERS if s in self.engine)
+        )
+
+    @property
     def name(self) -> str:
         """The name of its notebooks without their ending, as 01_topic."""
         return f"{self.number:02}_{self.slug}"
@@ -79,6 +87,11 @@ class Course:
 
     title: str
     lessons: tuple[Lesson, ...]
+
+    def on(self, server: str) -> str:
+        """The lessons that are ready and run on a server, as ``lessons 03, 10, 11``."""
+        numbers = [f"{x.number:02}" for x in self.lessons if x.is_ready and server in x.servers]
+        return f"lessons {', '.join(numbers)}"
 
 
 def load(path: Path = MANIFEST) -> Course:

@@ -1,7 +1,7 @@
 """What this machine has, what is missing, and the exact next step.
 
-Only what lesson 01 needs can fail the examination. Servers of lessons that do not exist yet are
-named, so that nobody meets them as a surprise.
+Only what lesson 01 needs can fail the examination. What the other lessons need is named, so that
+nobody meets it as a surprise.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leftopen import course
 from leftopen.errors import EngineMissing, LeftOpenError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def mongod(start: bool = True) -> Row:
     """MongoDB's server."""
     from leftopen.engines import mongodb
 
-    needed = "lessons 00, 01"
+    needed = course.load().on("MongoDB")
     try:
         path = mongodb.find()
         detail = f"{mongodb.version(path)}, {_place(path)}"
@@ -148,7 +149,7 @@ def postgresql() -> Row:
     """PostgreSQL's programs."""
     from leftopen.engines import postgres
 
-    needed = "lessons 03, 10, 11"
+    needed = course.load().on("PostgreSQL")
     try:
         folder = postgres.find()
         return Row("PostgreSQL", "found", f"{postgres.version(folder)}, {_place(folder)}", needed)
@@ -161,7 +162,7 @@ def opensearch() -> list[Row]:
     """OpenSearch with its security plugin, the Java that it runs on, and Maven, which brings it."""
     from leftopen.engines import java, opensearch_home
 
-    needed = "lessons 02, 09"
+    needed = course.load().on("OpenSearch")
 
     def look(part: str, find: Callable[[], str]) -> Row:
         try:

@@ -151,14 +151,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         needs(*mark.args)
 
 
-SERVER_OF = {"OpenSearch": "opensearch", "PostgreSQL": "postgres"}
-
-
 @functools.cache
-def server_of(notebook: str) -> str:
-    """The server that a notebook needs, by its lesson's line in the manifest."""
-    lessons = {lesson.name: lesson.engine for lesson in course.load().lessons}
-    return SERVER_OF.get(lessons.get(notebook, ""), "mongodb")
+def servers_of(notebook: str) -> tuple[str, ...]:
+    """The servers that a notebook needs, by its lesson's line in the manifest."""
+    names = {"OpenSearch": "opensearch", "PostgreSQL": "postgres", "MongoDB": "mongodb"}
+    lessons = {lesson.name: lesson.servers for lesson in course.load().lessons}
+    return tuple(names[server] for server in lessons.get(notebook, ()))
 
 
 def _place(item: pytest.Item) -> int:
@@ -174,9 +172,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.suffix != ".ipynb":
             continue
-        server = server_of(item.path.stem)
-        if server not in required() and (why := why_missing(server)):
-            item.add_marker(pytest.mark.skip(reason=why))
+        for server in servers_of(item.path.stem):
+            if server not in required() and (why := why_missing(server)):
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,13 +4,13 @@ import re
 import time
 
 import pytest
-from conftest import server_of
+from conftest import servers_of
 from in_browser import ROOT, errors, keep_picture, run_all, run_cell, sources, write
 
 pytestmark = pytest.mark.needs("mongodb", "chromium")
 # nbval runs every notebook; here it is the lessons, for their links, pictures and widgets.
 LESSONS = [
-    pytest.param(path.name, marks=pytest.mark.needs(server_of(path.stem)))
+    pytest.param(path.name, marks=pytest.mark.needs(*servers_of(path.stem)))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
 ]
 

@@ -51,6 +51,26 @@ def test_a_good_manifest_is_read(load):
     assert second.prerequisites == (0,)
 
 
+def test_a_lesson_names_its_servers_and_a_server_its_lessons(load):
+    servers = {
+        "none": (),
+        "MongoDB": ("MongoDB",),
+        "MongoDB, PostgreSQL": ("MongoDB", "PostgreSQL"),
+    }
+    servers["all three"] = ("MongoDB", "OpenSearch", "PostgreSQL")
+    for engine, wanted in servers.items():
+        first, second = load(GOOD.replace('"none"', f'"{engine}"')).lessons
+        assert first.servers == wanted
+        assert second.servers == ("MongoDB",)
+    everything = load(GOOD.replace('"none"', '"all three"'))
+    assert everything.on("PostgreSQL") == "lessons 00"
+    assert everything.on("MongoDB") == "lessons 00"  # the second is not ready
+    both = load(
+        GOOD.replace('"none"', '"all three"').replace('"planned"', '"ready"\nobjectives = ["x"]')
+    )
+    assert both.on("MongoDB") == "lessons 00, 01"
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "told"),
     [
