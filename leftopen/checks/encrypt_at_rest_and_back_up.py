@@ -1,8 +1,10 @@
 """Exercise 15: old copies, an encrypted backup, its manifest, a restore, and what was lost."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from leftopen.checks import encrypt_at_rest_and_back_up_copies as copies
+from leftopen.checks import encrypt_at_rest_and_back_up_sealed as sealed
 from leftopen.checks.question import Question
 from leftopen.lab import Lab
 
@@ -12,5 +14,11 @@ QUESTIONS = {
         check=copies.copies,
         task=copies.copies_task,
         lab=copies.copies_lab,
+    ),
+    2: Question(
+        asks={"lab": Lab, "backup": Path, "identity": Path},
+        check=sealed.sealed,
+        task=sealed.sealed_task,
+        lab=sealed.sealed_lab,
     ),
 }
