@@ -34,6 +34,8 @@ FLOORS = {
         "stranger",
         "stranger_http",
         "impostor",
+        "impostor_sql",
+        "impostor_words",
         "backup",
         "proof",
         "scram_wire",
