@@ -172,6 +172,11 @@ class SearchLab(Lab):
         return self._server.conf
 
     @property
+    def snapshots(self) -> Path:
+        """The folder (path.repo) in which the node may keep repositories of snapshots."""
+        return self._server.folder / "snapshots"
+
+    @property
     def certificates(self) -> Pki:
         """A CA of this lab's own, a certificate for the node, and the administrator's."""
         return self._server.certificates

@@ -1,4 +1,4 @@
-"""Dumps of MongoDB and restores, on a real server: whole or not at all, and never over what is there."""
+"""Dumps of MongoDB and restores: whole or not at all, and never over what is there."""
 
 import pytest
 from bson import encode

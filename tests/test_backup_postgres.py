@@ -1,4 +1,4 @@
-"""Dumps of PostgreSQL and restores, on a real server: whole or not at all, and never over what is there."""
+"""Dumps of PostgreSQL and restores: whole or not at all, and never over what is there."""
 
 import shutil
 import subprocess

@@ -6,6 +6,7 @@ of the private key opens; :func:`sign_manifest` says which files there are, and 
 
 from leftopen.backup.manifest import Manifest, check_manifest, sign_manifest
 from leftopen.backup.mongodb import dump_mongodb, restore_mongodb
+from leftopen.backup.opensearch import dump_opensearch, restore_opensearch
 from leftopen.backup.postgres import dump_postgres, restore_postgres
 from leftopen.backup.sealed import open_sealed, seal
 
@@ -13,9 +14,11 @@ __all__ = [
     "Manifest",
     "check_manifest",
     "dump_mongodb",
+    "dump_opensearch",
     "dump_postgres",
     "open_sealed",
     "restore_mongodb",
+    "restore_opensearch",
     "restore_postgres",
     "seal",
     "sign_manifest",

@@ -79,6 +79,7 @@ def lab_settings(folder: Path, http_port: int, transport_port: int) -> dict[str,
         "discovery.type": "single-node",
         "path.data": str(folder / "data"),
         "path.logs": str(folder / "logs"),
+        "path.repo": str(folder / "snapshots"),
         "cluster.routing.allocation.disk.threshold_enabled": "false",
         "plugins.security.allow_default_init_securityindex": "true",
     }
@@ -143,7 +144,7 @@ class SearchServer:
         try:
             self.folder = self.process.folder
             with disk():
-                for name in ("data", "logs", "tmp"):
+                for name in ("data", "logs", "tmp", "snapshots"):
                     (self.folder / name).mkdir(mode=0o700)
                 shutil.copytree(self.home / "config", self.conf)
                 self.certificates: Pki = make_pki(self.conf / "pki")
