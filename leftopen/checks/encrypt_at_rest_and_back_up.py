@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leftopen.checks import encrypt_at_rest_and_back_up_copies as copies
+from leftopen.checks import encrypt_at_rest_and_back_up_manifest as manifest
 from leftopen.checks import encrypt_at_rest_and_back_up_sealed as sealed
 from leftopen.checks.question import Question
 from leftopen.lab import Lab
@@ -20,5 +21,10 @@ QUESTIONS = {
         check=sealed.sealed,
         task=sealed.sealed_task,
         lab=sealed.sealed_lab,
+    ),
+    3: Question(
+        asks={"sign": Callable, "verify": Callable},
+        check=manifest.manifest,
+        task=manifest.manifest_task,
     ),
 }
