@@ -36,6 +36,7 @@ FLOORS = {
         "impostor",
         "impostor_sql",
         "impostor_words",
+        "at_rest",
         "backup",
         "proof",
         "scram_wire",
