@@ -24,8 +24,8 @@ from leftopen.impostor_words import SECONDS, Conversation, Ears, Ends, Http, Mon
 from leftopen.lab import Lab
 from leftopen.outside import Tape
 
-OTHER_AUTHORITY, OTHER_NAME = "other authority", "other name"
-KINDS = (OTHER_AUTHORITY, OTHER_NAME)
+OTHER_AUTHORITY, OTHER_NAME, NO_TLS = "other authority", "other name", "no TLS"
+KINDS = (OTHER_AUTHORITY, OTHER_NAME, NO_TLS)
 _STOP_SECONDS = 10.0
 _LIMIT = 16 * 1024 * 1024  # bytes that are kept in each direction
 _TLS = 0x16  # the first byte of a TLS record with a handshake (RFC 8446, section 5.1)
@@ -51,7 +51,7 @@ class Impostor:
             request with "wrong password".
         kind: ``"other authority"``: its certificate has the right names, and comes from an
             authority that nobody trusts. ``"other name"``: it comes from the right authority, and
-            is another server's.
+            is another server's. ``"no TLS"``: it says that it speaks none, and has no certificate.
         authority: the authority that clients trust, where it is not the lab's own.
 
     Attributes:
@@ -62,7 +62,7 @@ class Impostor:
             with what it handed over in place of a password.
 
     Raises:
-        LeftOpenError: the kind is none of the two, or the lab is closed.
+        LeftOpenError: the kind is none of these, or the lab is closed.
     """
 
     host = loopback.HERE
@@ -80,7 +80,7 @@ class Impostor:
         self._program = lab.program if lab else "OpenSearch"
         self._ears = Ears(lab.inside.port if lab else None, Tape(_LIMIT))
         self.heard = self._ears.heard
-        self._context = _context(lab, kind, authority)
+        self._context = None if kind == NO_TLS else _context(lab, kind, authority)
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
         self._sockets: set[socket.socket] = set()
@@ -99,6 +99,11 @@ class Impostor:
             if self._thread.ident is None:
                 self._loop.close()
             raise
+
+    @property
+    def hung_up(self) -> int:
+        """How many clients ended the conversation before they had said a word."""
+        return self._ears.hung_up
 
     @property
     def sent(self) -> bytes:
@@ -163,17 +168,19 @@ class Impostor:
 
     async def _visit(self, client: socket.socket) -> None:
         """Talk with one client until one side has ended."""
-        talk = _TALKS[self._program](self._ears)
+        talk, agreed = _TALKS[self._program](self._ears), False
         try:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(SECONDS):
                 ends = await self._agree(client)
+            agreed = True
             talk.ends.append(ends[1])
             await talk.begin(ends)
         except (OSError, EOFError, ValueError):  # it hung up, or spoke another protocol
             pass
         finally:
+            self._ears.hung_up += not agreed
             for writer in talk.ends:
                 writer.transport.abort()
             client.close()
@@ -183,10 +190,14 @@ class Impostor:
         """The two ends of a conversation with a client, in TLS if it wants that."""
         first = await self._peek(client)
         if self._program == "PostgreSQL":
-            while first[0] != _TLS and await sql.agree(client, await self._peek(client, 8)):
+            while first[0] != _TLS and await sql.agree(
+                client, await self._peek(client, 8), tls=self._context is not None
+            ):
                 first = await self._peek(client)
         elif first[0] != _TLS and self._ears.server_port is None:
             raise ConnectionRefusedError  # a web server for https alone
+        if first[0] == _TLS and self._context is None:
+            raise ConnectionRefusedError
         reader = asyncio.StreamReader(limit=_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await self._loop.connect_accepted_socket(

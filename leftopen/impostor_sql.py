@@ -27,14 +27,15 @@ _SETTINGS = {
 }
 
 
-async def agree(client: socket.socket, first: bytes) -> bool:
+async def agree(client: socket.socket, first: bytes, *, tls: bool) -> bool:
     """Answer what a client asks before TLS; return whether there is more to look at.
 
     Args:
         client: its connection, without a wait.
         first: the bytes that it sent, which are still to be read.
+        tls: whether to agree to TLS.
     """
-    answer = {SSL_REQUEST: b"S", GSS_REQUEST: b"N"}.get(first)
+    answer = {SSL_REQUEST: b"S" if tls else b"N", GSS_REQUEST: b"N"}.get(first)
     if answer is None:
         return False
     client.recv(len(first))

@@ -35,12 +35,14 @@ class Ears:
         heard: logins, each once.
         tape: what passed in the clear.
         refusals: how many clients would not hand over what they were asked for.
+        hung_up: how many ended the conversation before they had said a word.
     """
 
     server_port: int | None
     tape: Tape
     heard: list[str] = field(default_factory=list)
     refusals: int = 0
+    hung_up: int = 0
 
     def hear(self, login: str) -> None:
         """Keep a login."""

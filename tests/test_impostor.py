@@ -16,13 +16,14 @@ from pymongo import MongoClient
 from leftopen import loopback
 from leftopen.cases import smart_city
 from leftopen.engines.pki import Authority
-from leftopen.impostor import KINDS, OTHER_AUTHORITY, OTHER_NAME, Impostor
+from leftopen.impostor import NO_TLS, OTHER_AUTHORITY, OTHER_NAME, Impostor
 from leftopen.lab_mongodb import MongoLab
 from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.lab_postgres import PostgresLab
 
 NAME, PASSWORD = "gate", "lamp river-9"
 SECRET = "nobody else reads this"
+KINDS = (OTHER_AUTHORITY, OTHER_NAME)
 BOTH, NONE = set(KINDS), set()
 TRIES = 3  # an impostor of PostgreSQL tries three things, one after the other
 CONF = """listen_addresses = '*'
@@ -221,6 +222,27 @@ def test_clients_of_postgresql(postgres, name):
 def test_clients_of_opensearch(opensearch, name):
     read, caught_by, answered = OPENSEARCH[name]
     meets(read, opensearch, caught_by, answered)
+
+
+CLEAR = {"in clear", "allow", "prefer"}  # of PostgreSQL's: the others insist on TLS
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.parametrize("name", POSTGRES)
+def test_who_goes_on_in_clear_with_an_impostor_without_tls(postgres, name):
+    assert caught(POSTGRES[name][0], postgres, NO_TLS) == (name in CLEAR)
+
+
+@pytest.mark.needs("mongodb")
+def test_a_client_that_insists_on_tls_hangs_up_where_there_is_none(mongodb):
+    assert caught(MONGODB["in clear"][0], mongodb, NO_TLS)
+    with Impostor(mongodb, NO_TLS) as impostor:
+        for name in ("insecure", "verifies"):
+            before = impostor.hung_up
+            with pytest.raises(Exception, match=r"."):
+                MONGODB[name][0](mongodb, impostor.port)
+            assert impostor.hung_up > before
+        assert (impostor.heard, impostor.sent) == ([], b"")
 
 
 # -- what is heard -------------------------------------------------------------------------------
