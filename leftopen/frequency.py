@@ -78,6 +78,24 @@ def recovered(
     return right / len(truth)
 
 
+def beside(
+    sealed: Sequence[bytes], truth: Sequence[str], public: Mapping[str, float]
+) -> pd.DataFrame:
+    """Each ciphertext beside its name: what it is in truth, how it is named, and both counts."""
+    names, real = match(sealed, public), dict(zip(sealed, truth, strict=True))
+    found = [
+        (real[one], names.get(one), count, public.get(names.get(one)))
+        for one, count in Counter(sealed).most_common()
+    ]
+    return pd.DataFrame(found, columns=["in truth", "named", "here", "in public"])
+
+
+def percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of shares in percent, with two decimals; the number of ``values`` stays."""
+    shares = {name: (100 * table[name]).round(2) for name in table if name != "values"}
+    return table.assign(**shares)
+
+
 def guessed(truth: Sequence[str], public: Mapping[str, float]) -> float:
     """The share of the rows that are right when the commonest value is named for everybody.
 
@@ -111,6 +129,32 @@ def district(seed: int, residents: int = RESIDENTS) -> District:
     return District(pd.DataFrame(columns), public)
 
 
+def rates(
+    people: Mapping[str, Iterable[str]],
+    sealed: Mapping[str, Iterable[Hashable]],
+    public: Mapping[str, Mapping[str, float]],
+) -> pd.DataFrame:
+    """Recover each column; a row for each, with its number of ``values``, and two shares, 0 to 1.
+
+    The shares are ``guessed``, as of :func:`guessed`, and ``recovered``, as of :func:`recovered`.
+
+    Args:
+        people: column -> what each row holds.
+        sealed: column -> the ciphertext of each row.
+        public: column -> value -> how common it is elsewhere.
+
+    Raises:
+        DataError: as for :func:`recovered`.
+    """
+    found = {}
+    for name, shares in public.items():
+        truth = list(people[name])
+        share = recovered(list(sealed[name]), truth, shares)
+        found[name] = len(set(truth)), guessed(truth, shares), share
+    heads = ["values", "guessed", "recovered"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=heads)
+
+
 def trial(districts: Iterable[int], residents: int = RESIDENTS) -> pd.DataFrame:
     """Recover each column of many invented districts; a row for each column.
 
@@ -121,19 +165,13 @@ def trial(districts: Iterable[int], residents: int = RESIDENTS) -> pd.DataFrame:
         residents: how many people live in each.
 
     Returns:
-        Columns: ``values`` (how many different ones, the median), ``guessed`` and ``recovered``
-        (shares of the rows, the means over the districts, 0 to 1), ``whole`` (in what share of the
-        districts every row was recovered).
+        The columns of :func:`rates`, with the median of ``values`` and the means of the shares,
+        and ``whole``: in what share of the districts every row was recovered, 0 to 1.
     """
-    found = []
-    for seed in districts:
-        columns, public = _district(seed, residents)
-        for name, column in columns.items():
-            rate = recovered(column, column, public[name])
-            guess = guessed(column, public[name])
-            found.append((name, len(set(column)), guess, rate, rate > 1 - 1e-9))
-    heads = ["column", "values", "guessed", "recovered", "whole"]
-    told = pd.DataFrame(found, columns=heads).groupby("column", sort=False)
+    drawn = (_district(seed, residents) for seed in districts)
+    every = pd.concat(rates(columns, columns, public) for columns, public in drawn)
+    every["whole"] = every["recovered"] > 1 - 1e-9
+    told = every.groupby(level=0, sort=False)
     return told.mean().assign(values=told["values"].median().astype(int))
 
 

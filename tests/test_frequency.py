@@ -190,3 +190,17 @@ def test_the_plot_shows_ours_beside_the_papers(trial):
     assert ax.get_ylabel() == "rows recovered (%)"
     assert "car, 2 values: 100 % recovered, 8" in picture.alt
     assert picture.alt.endswith("The paper, at least: death 99 %; disease severity 51 %.")
+
+
+def test_names_stand_beside_the_truth_and_the_counts():
+    rows = column(UNEVEN)
+    table = frequency.beside(sealed(rows), rows, {"often": 9, "seldom": 5})
+    assert table.iloc[0].tolist() == ["often", "often", 5, 9]
+    assert table.iloc[1].tolist() == ["now and then", "seldom", 3, 5]
+    assert table.iloc[2]["in truth"] == "seldom"
+    assert table.iloc[2].isna().tolist() == [False, True, False, True]
+
+
+def test_percent_leaves_the_number_of_values():
+    table = pd.DataFrame({"values": [2], "recovered": [0.12345]})
+    assert frequency.percent(table).iloc[0].tolist() == [2, 12.34]

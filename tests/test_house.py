@@ -44,6 +44,7 @@ FLOORS = {
         "recover",
         "plots",
         "frequency",
+        "sealing",
         "ledger",
         "quiz",
         "widgets",
