@@ -2,8 +2,8 @@
 
 Equal tasks are equal questions (`Question.lab` may depend on the task alone), so that a task that
 several of the learners drew is run once. A run of the suite takes `FEW` tasks of each question that
-needs a server, the first and the last; the solution itself runs one more, the default learner's. With
-`--all-tasks` it takes every one.
+needs a server, the first and the last; the solution itself runs one more, the default learner's.
+With `--all-tasks` it takes every one.
 """
 
 import itertools
