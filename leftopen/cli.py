@@ -161,7 +161,7 @@ def _add_audit(add) -> None:
     audit = add(
         "audit",
         _audit,
-        "look at a database server on this machine, or a service, and say what stands open",
+        "look at a database server on this machine, a service or a dump, and say what stands open",
         "It only looks, and at loopback addresses alone; of a service it also tries a few wrong "
         "logins, of an account that does not exist. A password is asked for, or read from the "
         "variable LEFTOPEN_AUDIT_PASSWORD; it is no option, because every process list shows "
@@ -173,6 +173,12 @@ def _add_audit(add) -> None:
     server.add_argument("--mongodb", metavar="URI", help="the address of a MongoDB server")
     server.add_argument("--opensearch", metavar="URL", help="the address of a search cluster")
     server.add_argument("--postgres", metavar="URL", help="the address of a PostgreSQL server")
+    server.add_argument(
+        "--dump",
+        type=Path,
+        metavar="FOLDER",
+        help="a folder with a dump or a backup; it is read, and nothing is connected to",
+    )
     audit.add_argument(
         "--backend",
         metavar="URL",

@@ -8,6 +8,7 @@ logins, of an account that does not exist, and tokens that it forged from the gi
                     "https://127.0.0.1:9200" or "postgresql://127.0.0.1:5432"
     backend         an HTTP service, as "http://127.0.0.1:8000", alone or beside its database; that
                     of a lab is looked at by itself
+    dump            a folder with a dump or a backup, which is read; given alone
     token           a bearer token of that service, of somebody with few rights
     user, password  an administrator's login; without one, some checks cannot look. In a
                     PostgreSQL lab the operator's own way in stands in for it

@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     report = audit(
         args.mongodb or args.opensearch or args.postgres,
         backend=args.backend,
+        dump=args.dump,
         token=_token(args.token) if args.token else "",
         user=args.user,
         password=_password(args.user) if args.user else "",

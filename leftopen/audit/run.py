@@ -12,6 +12,8 @@ from leftopen.audit import access, accounts, data, holes, opensearch, postgres, 
 from leftopen.audit import backend as services
 from leftopen.audit import client_uri as app
 from leftopen.audit.checks import run_all
+from leftopen.audit.crypto.run import MODULES as CRYPTO
+from leftopen.audit.crypto.run import audit_dump
 from leftopen.audit.look import Look
 from leftopen.audit.opensearch import client as search_app
 from leftopen.audit.opensearch import settings as search_settings
@@ -49,9 +51,9 @@ class _Engine:
     blind: tuple[str, ...]
 
 
-_MONGODB = _Engine(Look, MODULES, _ALWAYS_BLIND)
-_SEARCH = _Engine(opensearch.SearchLook, opensearch.MODULES, opensearch.ALWAYS_BLIND)
-_POSTGRES = _Engine(postgres.PostgresLook, postgres.MODULES, postgres.ALWAYS_BLIND)
+_MONGODB = _Engine(Look, (*MODULES, *CRYPTO), _ALWAYS_BLIND)
+_SEARCH = _Engine(opensearch.SearchLook, (*opensearch.MODULES, *CRYPTO), opensearch.ALWAYS_BLIND)
+_POSTGRES = _Engine(postgres.PostgresLook, (*postgres.MODULES, *CRYPTO), postgres.ALWAYS_BLIND)
 _NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -59,6 +61,7 @@ def run(
     server: Lab | str | None = None,
     *,
     backend: Backend | str | None = None,
+    dump: str | Path | None = None,
     token: str = "",
     user: str = "",
     password: str = "",
@@ -77,9 +80,11 @@ def run(
     Args:
         server: a lab, or the address of a server on this machine, as ``mongodb://127.0.0.1:27017``,
             ``https://127.0.0.1:9200`` or ``postgresql://127.0.0.1:5432``. It may be left out where
-            ``backend`` is given.
+            ``backend`` or ``dump`` is given.
         backend: an HTTP service in front of a database, as ``http://127.0.0.1:8000``; that of a lab
             is looked at without being named. Its findings stand beside those of the database.
+        dump: a folder with a dump or a backup, or one file of it. It is read, and nothing is
+            connected to; it is looked at alone.
         token: a bearer token that this service gave to somebody with few rights. Without one, what
             needs a login there is told as not looked at.
         user: an administrator's account. Without one, what needs a login is told as not looked at.
@@ -106,6 +111,10 @@ def run(
     """
     if bool(user) != bool(password):
         raise LeftOpenError("A login is a name and a password. Give both user and password.")
+    if dump is not None:
+        if any((server, backend, token, user, client_uri, client_options, ca, cert, key, config)):
+            raise LeftOpenError("A dump is looked at alone. Give dump, and nothing else.")
+        return audit_dump(dump)
     alone = server is None
     front = _front(server, backend, token, ca, (key, config) if alone else (), wanted)
     if alone:
@@ -163,8 +172,8 @@ def _front(
         return services.service(place, token, ca, *files, wanted=wanted)
     if server is None:
         raise LeftOpenError(
-            "There is nothing to audit. Give a lab, the address of a server, or backend, the "
-            "address of a service."
+            "There is nothing to audit. Give a lab, the address of a server, backend, the address "
+            "of a service, or dump, a folder."
         )
     if token:
         raise LeftOpenError("A token is for a service. Give its address too: backend.")

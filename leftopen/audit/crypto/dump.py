@@ -1,0 +1,201 @@
+"""A dump or a backup, read as files alone: what is sealed in it, and what anybody can read.
+
+Documents are taken from BSON (mongodump), JSON with or without MongoDB's extensions, CSV, and the
+rows that pg_dump writes, plain or packed; also within gzip, tar, zip, bzip2 and xz. Everything else
+is looked through as text.
+"""
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import bson
+from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion, UuidRepresentation
+
+from leftopen.audit.crypto.sample import Table, both_ends, row_of
+from leftopen.audit.crypto.search import streams
+
+SEALED = (
+    b"age-encryption.org/",
+    b"-----BEGIN AGE ENCRYPTED FILE-----",
+    b"-----BEGIN PGP MESSAGE-----",
+    b"Salted__",
+)
+"""What a sealed file begins with: age, PGP, and ``openssl enc``."""
+MANIFEST = re.compile(
+    r"(^|[^a-z])(manifest|checksums?|(md5|sha1|sha256|sha512|b2)sums?)([^a-z]|$)|"
+    r"\.(sha256|sha512|sha1|md5)$",
+    re.IGNORECASE,
+)
+"""What a file is called that lists the others; a table of people is not."""
+_HEAD = 32 << 20  # bytes of a file that are looked at
+_MOST_FILES = 2000
+_COPY = re.compile(r"^COPY ([\w.\"]+) \(([^)]*)\) FROM stdin;$", re.MULTILINE)
+_ESCAPES = {"\\t": "\t", "\\n": "\n", "\\\\": "\\", "\\r": "\r"}
+_ESCAPE = re.compile(r"\\[tnr\\]")
+_OPTIONS = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+_NO_DATA = ("system.users.bson", "system.roles.bson", ".metadata.json")
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"PGDMP")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the dump, or one within a packed one.
+
+    Attributes:
+        name: its path, as ``monday.tar.gz/people.bson``.
+        head: its beginning, up to 32 MiB.
+        is_sealed: whether it is encrypted in a known form.
+        is_packed: whether it is compressed, so that what is in it is looked at in its stead.
+        tables: what could be read from it as documents or rows.
+    """
+
+    name: str
+    head: bytes = field(repr=False)
+    is_sealed: bool
+    is_packed: bool
+    tables: tuple[Table, ...] = field(repr=False)
+
+
+class DumpLook:
+    """One look at a folder.
+
+    Attributes:
+        kept: what the checks have worked out, by name.
+        is_cut: whether there were more files than are looked at.
+    """
+
+    login_refused = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        every = streams(folder)
+        self.files = [_file(name, stream) for name, stream in itertools.islice(every, _MOST_FILES)]
+        self.is_cut = next(every, None) is not None
+        samples = [table for file in self.files for table in file.tables if table.rows]
+        self.kept: dict[str, Any] = {"samples": samples}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _file(name: str, stream: IO[bytes]) -> File:
+    try:
+        head = stream.read(_HEAD)
+    except (OSError, EOFError, ValueError, RuntimeError):
+        head = b""
+    sealed = head.lstrip()[:64].startswith(SEALED)
+    packed = head.startswith(_PACKED) or head[257:262] == b"ustar"
+    found: tuple[Table, ...] = ()
+    last = name.rpartition("/")[2]
+    is_data = not (MANIFEST.search(last) or last.endswith(_NO_DATA))
+    if head and is_data and not sealed and not packed:
+        found = tuple(
+            Table(place, tuple(rows), f"# read {name}: {{}}", "dump")
+            for place, rows in _tables(name, head)
+        )
+    return File(name, head, sealed, packed, found)
+
+
+def _tables(name: str, data: bytes) -> Iterator[tuple[str, list[dict]]]:
+    if documents := _bson(data):
+        yield name, documents
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return
+    if name.rpartition("/")[2].startswith("data ") and "\t" in text:  # a table of pg_dump -Fc
+        lines = (line.split("\t") for line in text.splitlines() if line != "\\.")
+        yield name, _rows(lines, None)
+    elif _COPY.search(text):
+        for match in _COPY.finditer(text):
+            body = text[match.end() + 1 :].partition("\n\\.")[0]
+            names = [part.strip(' "') for part in match[2].split(",")]
+            yield f"{name}/{match[1]}", _rows((li.split("\t") for li in body.splitlines()), names)
+    elif documents := _json(text):
+        yield name, documents
+    elif name.endswith((".csv", ".tsv")):
+        lines = csv.reader(io.StringIO(text), delimiter="\t" if name.endswith("tsv") else ",")
+        names = next(lines, [])
+        yield name, _rows(lines, names)
+
+
+def _bson(data: bytes) -> list[dict]:
+    """Documents that stand one after the other; none unless the first is whole."""
+    size = int.from_bytes(data[:4], "little")
+    if not 5 <= size <= len(data) or data[size - 1]:
+        return []
+
+    def each() -> Iterator[dict]:
+        at = 0
+        while at + 5 <= len(data):
+            size = int.from_bytes(data[at : at + 4], "little")
+            if not 5 <= size <= len(data) - at:
+                return
+            yield bson.decode(data[at : at + size], _OPTIONS)
+            at += size
+
+    try:
+        return [row_of(document) for document in both_ends(each())]
+    except bson.errors.BSONError:
+        return []
+
+
+def _json(text: str) -> list[dict]:
+    """The documents of a JSON file: a list of them, one a line, or the hits of a search."""
+    if text[:1] not in "{[":
+        return []
+    try:
+        found = json_util.loads(text)
+    except (ValueError, TypeError, bson.errors.BSONError):
+        found = []
+        for line in text.splitlines():
+            try:
+                found.append(json_util.loads(line))
+            except (ValueError, TypeError, bson.errors.BSONError):
+                if not found:
+                    return []
+    if isinstance(found, dict):
+        inner = [value for value in found.values() if isinstance(value, list)]
+        found = max(inner, key=len, default=[]) if inner else [found]
+    documents = [d for d in found if isinstance(d, dict)]
+    # A search cluster's bulk form has a line that names the document before each.
+    sources = [d.get("_source", d) for d in documents if not d.keys() <= {"index", "create"}]
+    return [row_of(document) for document in both_ends(sources)]
+
+
+def _rows(lines: Iterable[list[str]], names: list[str] | None) -> list[dict]:
+    found = []
+    for values in both_ends(lines):
+        keys = names or [f"column {n}" for n in range(1, len(values) + 1)]
+        row = dict(zip(keys, map(_value, values), strict=False))
+        found.append(row_of({key: value for key, value in row.items() if value is not None}))
+    return found
+
+
+def _value(text: str) -> Any:
+    """A value as COPY and CSV write it."""
+    if text == "\\N":
+        return None
+    if text.startswith("\\\\x"):
+        try:
+            return bytes.fromhex(text[3:])
+        except ValueError:
+            return text
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return _ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)

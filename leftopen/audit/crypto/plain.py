@@ -1,0 +1,105 @@
+"""Check of encodings: personal data that only look unreadable, and are called encrypted."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from leftopen.audit.checks import check
+from leftopen.audit.crypto import encodings
+from leftopen.audit.crypto.kinds import columns, is_driver, is_personal
+from leftopen.audit.crypto.sample import tables
+from leftopen.audit.personal import kind_of, kinds_in
+from leftopen.audit.report import Finding, Severity
+from leftopen.audit.shared import NothingToLookAt
+
+_MOST_TRIED = 40  # values of a column that are decoded
+_SHARE = 0.8  # of them that must be readable, since a few are by chance
+_SHIFTED = 5  # values on which every single byte is tried
+_USED = {"hex", "base64", "base32", "gzip", "zlib", "utf-16", "escaped bytes"}
+
+
+@check("X5")
+def encoded(look: Any) -> Iterator[Finding]:
+    """Is what looks encrypted only encoded, so that anyone reads it?"""
+    seen = False
+    for table in tables(look):
+        for name, values in table.columns().items():
+            tried = [v for v in values if isinstance(v, str | bytes) and not is_driver(v)]
+            told = _reading(tried[:_MOST_TRIED], name)
+            seen = seen or bool(told)
+            if not told:
+                continue
+            how, hits, kind = told
+            yield Finding(
+                "X5",
+                Severity.FIX,
+                f"{table.place}.{name} is encoded, not encrypted: it holds {kind} in {how}.",
+                f"{len(tried[:_MOST_TRIED])} values of {table.place}.{name} → {hits} of them can "
+                f"be read without any key, as {how}",
+                "An encoding has no key. Whoever gets the values reads them, and so does any "
+                "program that tries the usual encodings.",
+                "CWE-311",
+                "# encrypt the value: nonce + AESGCM(key).encrypt(nonce, value, row_id), with the "
+                "key elsewhere",
+                table.read.replace("{}", name),
+            )
+    if not seen:
+        try:
+            columns(look)
+        except NothingToLookAt:
+            raise NothingToLookAt("nothing in the sample is encrypted, hashed or a key") from None
+
+
+def _reading(values: list[str | bytes], name: str) -> tuple[str, int, str] | None:
+    """The encoding of a column, how many values it opens, and what they are."""
+    if not values:
+        return None
+    ways: dict[str, list[str]] = {}
+    for value in values:
+        raw = value.encode() if isinstance(value, str) else value
+        if kind_of(value):
+            return None  # it is readable as it stands, which other checks tell
+        for how, text in _readings(raw):
+            ways.setdefault(how, []).append(text)
+    ways |= _shifted(values)
+    for how, texts in sorted(ways.items(), key=lambda way: (-len(way[1]), len(way[0]), way[0])):
+        if len(texts) >= _SHARE * len(values) and (kind := _kind(texts, name)):
+            return how, len(texts), kind
+    return None
+
+
+def _readings(raw: bytes) -> Iterator[tuple[str, str]]:
+    """What can be read in a value, under each encoding."""
+    for how, inner in encodings.layers(raw, 2):
+        if set(how.split(" in ")) <= _USED and (text := _text(inner)):
+            yield how, text
+    if (text := _text(raw[::-1])) and kind_of(text):
+        yield "reversed", text
+
+
+def _text(raw: bytes) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return ""
+    return text if len(text) > 1 and text.replace("\n", " ").isprintable() else ""
+
+
+def _kind(texts: list[str], name: str) -> str:
+    """What kind of personal data the texts are; empty if they are none."""
+    kinds = Counter(
+        kind for text in texts if (kind := kind_of(text) or next(iter(kinds_in(text)), ""))
+    )
+    if kinds and 2 * kinds.total() >= len(texts):
+        return kinds.most_common(1)[0][0]
+    return "what its name says" if is_personal(name) else ""
+
+
+def _shifted(values: list[str | bytes]) -> dict[str, list[str]]:
+    """Values whose bytes were all XORed with one, where that gives identifiers."""
+    raws = [value for value in values if isinstance(value, bytes) and 6 <= len(value) <= 64]
+    for key in range(1, 256) if raws else ():
+        table = bytes(byte ^ key for byte in range(256))
+        if all(kind_of(_text(raw.translate(table))) for raw in raws[:_SHIFTED]):
+            return {"xor with one byte": [_text(raw.translate(table)) for raw in raws]}
+    return {}

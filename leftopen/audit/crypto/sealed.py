@@ -1,0 +1,300 @@
+"""Checks of ciphertexts: modes that repeat, nonces that come again, values that give counts away.
+
+No key is needed for any of it, and none is looked for here. What the driver encrypts by itself
+(client-side field level encryption) has its nonces from the driver; of that only the equal values
+and the readable ones beside it are looked at.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from leftopen.audit.checks import check
+from leftopen.audit.crypto import ciphertext
+from leftopen.audit.crypto.kinds import Column, bytes_in, columns, is_digest, is_readable, raw_of
+from leftopen.audit.crypto.sample import words
+from leftopen.audit.report import Finding, Severity
+
+_NONCE, _TAG, _BLOCK = 12, 16, 16
+_CLEAR = 0.9  # share of bytes without a high bit that no two drawn texts reach
+_DRAWN = 0.8  # share that drawn bytes stay below: half of them have none
+_ENOUGH = 24  # bytes to compare, so that this does not come about by chance
+_FEW, _TIMES, _LEAST = 64, 4, 20  # a column of few values: at most, how often each, rows
+_JOINS = {"id", "ref", "key", "pseudonym", "token", "person", "subject", "uuid", "version"}
+_ANYTHING = {"value", "data", "content", "payload", "body", "text", "raw"}
+_FERNET = b"\x80\0\0\0\0"
+AEAD = (
+    "# seal each value with a nonce of its own: nonce = os.urandom(12); "
+    "nonce + AESGCM(key).encrypt(nonce, value, row_id)"
+)
+
+
+@check("X1")
+def repeated_blocks(look: Any) -> Iterator[Finding]:
+    """Do blocks of ciphertext come again, as in the ECB mode?"""
+    for found in columns(look):
+        if told := _mode(found).get("X1"):
+            yield Finding(
+                "X1",
+                Severity.FIX,
+                f"{found.full} is encrypted block by block: equal blocks of text look equal.",
+                f"{len(found.sealed)} values of {found.full} → {told}",
+                "In the ECB mode each block is encrypted by itself, so whoever sees the values "
+                "counts equal parts, guesses them from their shares, and can move blocks about.",
+                "CWE-327",
+                AEAD,
+                found.retest,
+            )
+
+
+@check("X2")
+def repeated_nonces(look: Any) -> Iterator[Finding]:
+    """Were several values sealed under one nonce?"""
+    for found in columns(look):
+        if told := _mode(found).get("X2"):
+            yield Finding(
+                "X2",
+                Severity.FIX,
+                f"Values of {found.full} were sealed under one nonce.",
+                f"{len(found.sealed)} values of {found.full} → {told}",
+                "Two values under one key and one nonce show the XOR of their texts, and whoever "
+                "knows one reads the other. With GCM a stranger can then forge values too.",
+                "CWE-323",
+                AEAD,
+                found.retest,
+            )
+
+
+@check("X3")
+def restarted_nonces(look: Any) -> Iterator[Finding]:
+    """Do nonces count up, and begin again?"""
+    for found in columns(look):
+        if told := _mode(found).get("X3"):
+            yield Finding(
+                "X3",
+                Severity.FIX,
+                f"The nonces of {found.full} count, and the counter began again.",
+                f"{len(found.sealed)} values of {found.full} → {told}",
+                "A counter is a good nonce while nobody sets it back. After each restart this one "
+                "uses the old nonces a second time, and two values under one nonce show the XOR "
+                "of their texts.",
+                "CWE-323",
+                AEAD,
+                found.retest,
+            )
+
+
+@check("X4")
+def few_values(look: Any) -> Iterator[Finding]:
+    """Are equal values of a column with few of them equal when encrypted too?"""
+    for found in columns(look):
+        if _mode(found) or not _counts_tell(found, look):
+            continue
+        counts = Counter(found.sealed).most_common()
+        shares = ", ".join(str(n) for _, n in counts[:6]) + (", …" if len(counts) > 6 else "")
+        yield Finding(
+            "X4",
+            Severity.WARN,
+            f"Equal values of {found.full} are equal when encrypted, and there are few of them.",
+            f"{len(found.sealed)} values of {found.full} → {len(counts)} different ciphertexts, "
+            f"which stand there {shares} times",
+            "Such a column keeps its counts. Laid beside public statistics they tell which "
+            "ciphertext is which value, and then everyone's value is known.",
+            "CWE-327",
+            "# random encryption for what has few values; deterministic encryption only for what "
+            "is different in nearly every row and must be searched",
+            found.retest,
+        )
+
+
+@check("X6")
+def plain_beside_sealed(look: Any) -> Iterator[Finding]:
+    """Does a field hold readable values beside encrypted ones?"""
+    for found in columns(look):
+        plain = [value for value in found.values if is_readable(value)]
+        few = max(1, len(found.values) // 10)
+        if not plain or not found.sealed:
+            continue
+        if found.is_text and (len(found.sealed) < max(3, few) or found.named & _ANYTHING):
+            continue
+        yield Finding(
+            "X6",
+            Severity.FIX,
+            f"{found.full} holds readable values beside encrypted ones.",
+            f"{len(found.values)} values of {found.full} → {len(found.sealed)} encrypted, "
+            f"{len(plain)} readable",
+            "Encryption began with new writes, and the old values stayed. Whoever reads the field "
+            "reads those people, and nothing says that they were forgotten.",
+            "CWE-311",
+            "# encrypt the old values too, let the server refuse readable ones, and then remove "
+            "the old copies: free pages, indexes, logs, backups",
+            found.retest,
+        )
+
+
+def _mode(found: Column) -> dict[str, str]:
+    """Which of X1 to X3 a column is, at most one, with its evidence."""
+    distinct = sorted(set(found.sealed))
+    if len(distinct) < 2 and not any(len(value) >= 4 * _BLOCK for value in distinct):
+        return {}
+    if found.is_driver or is_digest(found) or all(v.startswith(_FERNET) for v in distinct):
+        return {}
+    if told := _of_nonce_column(found):
+        return told
+    if told := _counting(distinct):
+        return {"X3": told}
+    if told := _one_nonce(distinct):
+        return {"X2": told}
+    if told := _blocks(distinct):
+        return {"X1": told}
+    return {}
+
+
+def _counting(values: list[bytes]) -> str:
+    """Evidence of nonces that count and began again; empty for none.
+
+    A part of a header and a first drawn byte may look like a number as well. So values of one
+    number must share a keystream, and values of two must not.
+    """
+    for at in range(min(ciphertext.common_prefix(values), 32) + 1):
+        counting = ciphertext.counter_nonces(values, _NONCE, at)
+        if counting is None or not counting.restarts:
+            continue
+        groups = _groups(values, at + _NONCE)
+        within = _clear((group[0], other) for group in groups for other in group[1:])
+        across = _clear((one[0], other[0]) for one, other in itertools.pairwise(groups))
+        if within[1] < _ENOUGH or within[0] < _CLEAR * within[1] or across[0] > _DRAWN * across[1]:
+            continue
+        return (
+            f"the nonces are numbers from {counting.lowest % 2**32} to "
+            f"{counting.highest % 2**32}, and {counting.repeated} of them stand before more than "
+            "one value"
+        )
+    return ""
+
+
+def _groups(values: list[bytes], size: int) -> list[list[bytes]]:
+    """Values that begin alike, together."""
+    found: dict[bytes, list[bytes]] = {}
+    for value in values:
+        found.setdefault(value[:size], []).append(value)
+    return list(found.values())
+
+
+def _clear(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """How many bytes of the XOR of such pairs have no high bit, and how many there are.
+
+    What a pair begins with in common is left out, and so are the tags.
+    """
+    clear = total = 0
+    for one, other in pairs:
+        at = ciphertext.common_prefix([one, other])
+        both = [a ^ b for a, b in zip(one[at:-_TAG], other[at:-_TAG], strict=False)]
+        total += len(both)
+        clear += sum(byte < 0x80 for byte in both)
+    return clear, total
+
+
+def _one_nonce(values: list[bytes]) -> str:
+    """Evidence of nonces that came again; empty for none.
+
+    Values behind one header begin alike as well. Under one nonce what follows is the XOR of texts,
+    which has hardly a byte with a high bit.
+    """
+    groups = _groups(values, _NONCE)
+    clear, total = _clear((group[0], other) for group in groups for other in group[1:])
+    shared = sum(len(group) for group in groups if len(group) > 1)
+    if total < _ENOUGH or clear < _CLEAR * total:
+        return ""
+    return (
+        f"{shared} different values begin with the same {_NONCE} bytes as another, and the XOR of "
+        f"two such values is that of two texts: {clear} of {total} bytes have no high bit"
+    )
+
+
+def _blocks(values: list[bytes]) -> str:
+    """Evidence of blocks that came again; empty for none.
+
+    What a value shares with its neighbour from the beginning on may be a header or a wrapped key,
+    and does not count.
+    """
+    rest = len(values[0]) % _BLOCK if len({len(v) % _BLOCK for v in values}) == 1 else 0
+    for header in sorted({0, rest, ciphertext.common_prefix(values) % _BLOCK}):
+        blocks: Counter[bytes] = Counter()
+        for i, value in enumerate(values):
+            near = [*values[max(0, i - 1) : i], *values[i + 1 : i + 2]]
+            begin = max((ciphertext.common_prefix([value, other]) for other in near), default=0)
+            for at in range(header, len(value) - _BLOCK + 1, _BLOCK):
+                if at >= begin:
+                    blocks[value[at : at + _BLOCK]] += 1
+        again = {block: n for block, n in blocks.items() if n > 1}
+        if sum(again.values()) > 2 or (len(values) == 1 and again):
+            most = max(again.values())
+            return (
+                f"{len(again)} blocks of {_BLOCK} bytes stand in them more than once, one of them "
+                f"{most} times; drawn blocks never come again"
+            )
+    return ""
+
+
+def _of_nonce_column(found: Column) -> dict[str, str]:
+    """The same, where nonces have a column of their own beside the ciphertext's."""
+    for name, values in found.table.columns().items():
+        if not set(words(name)) & {"nonce", "iv"} or name == found.name:
+            continue
+        if not _belongs(name, found):
+            continue
+        pairs = {
+            (nonce, raw)
+            for row in found.table.rows
+            if (nonce := _short(row.get(name))) and (raw := raw_of(row.get(found.name)))
+        }
+        counts = Counter(nonce for nonce, _ in pairs)
+        again = sum(n for n in counts.values() if n > 1)
+        if not again or len(values) < 2:
+            continue
+        size = len(next(iter(counts)))
+        if counting := ciphertext.counter_nonces((n + raw for n, raw in pairs), size):
+            return {"X3": f"{name} counts, and {counting.repeated} numbers stand there again"}
+        return {"X2": f"{again} different values have a {name} that another has too"}
+    return {}
+
+
+def _belongs(nonce: str, found: Column) -> bool:
+    """Whether a column of nonces is that of this ciphertext: by its name, or as the only one."""
+    about = [word for word in words(nonce) if word not in ("nonce", "iv")]
+    if about:
+        return set(about) <= found.named
+    others = [
+        name
+        for name, values in found.table.columns().items()
+        if name != nonce and any(raw_of(value) for value in values)
+    ]
+    return others == [found.name]
+
+
+def _short(value: Any) -> bytes | None:
+    """A nonce as bytes, also one that is written as text."""
+    if isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            value = bytes_in(value) or value.encode()
+    return bytes(value) if isinstance(value, bytes) and 8 <= len(value) <= 24 else None
+
+
+def _counts_tell(found: Column, look: Any) -> bool:
+    """Whether a column has few values and each often, and no name that makes it a reference.
+
+    The same ciphertexts unique in another table are a reference too, whatever its name.
+    """
+    counts = Counter(found.sealed)
+    few = 2 <= len(counts) <= _FEW and len(found.sealed) >= max(_LEAST, _TIMES * len(counts))
+    if not few or is_digest(found) or found.named & (_JOINS | {"nonce", "iv", "salt", "tag"}):
+        return False
+    return not any(
+        set(other.sealed) >= counts.keys() and len(set(other.sealed)) == len(other.sealed)
+        for other in columns(look)
+        if other is not found and other.sealed
+    )
