@@ -1,4 +1,4 @@
-"""What lesson 13 needs beside the drivers: keys elsewhere, writes that tell, the log of a server."""
+"""What lesson 13 needs beside the drivers: keys elsewhere, writes that tell, a server's log."""
 
 import os
 import re
