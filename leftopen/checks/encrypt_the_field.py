@@ -1,0 +1,211 @@
+"""Exercise 13: single fields are encrypted before they leave the application."""
+
+from datetime import datetime
+from types import FunctionType
+
+from pymongo import MongoClient
+
+from leftopen.audit.crypto import ciphertext
+from leftopen.checks import encrypt_the_field_counts as counts
+from leftopen.checks import encrypt_the_field_keys as turned
+from leftopen.checks import encrypt_the_field_rule as rule
+from leftopen.checks import encrypt_the_field_seal as seal
+from leftopen.checks import encrypt_the_field_vault as vault
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
+from leftopen.checks.search_lab import variant
+from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
+from leftopen.learner import Draw
+
+_NAME = "13"
+_SEED, _PEOPLE = 13, 60
+_HOLDER = "as the holder of the master key"
+_STRANGER = "as a stranger, who reads all of the server"
+
+# -- 1: what is encrypted, and how ----------------------------------------------------------------
+
+
+def _fields_task(draw: Draw) -> Task:
+    draw = variant(draw, _NAME, 1)
+    others = draw.shuffle("others", ("sex", "group", "employer"))
+    return Task(
+        searched=(draw.pick("searched", ("idNumber", "photo")), "unique, and searched by equality"),
+        others=(others, "many people share a value; these are read, never searched"),
+        vault=(vault.VAULT, "where the data keys go"),
+    )
+
+
+def _fields_lab(_: Task) -> MongoLab:
+    return vault.open_lab(_SEED, _PEOPLE, lambda client: None)
+
+
+def _encrypted(at: Attempt, lab: Lab, master: bytes) -> str:
+    """Each field opens for the holder of the key, one is found, and the others tell nothing."""
+    vault.needs_96("master", master)
+    with vault.operator(lab) as client:
+        return _judged(at, lab, client, master)
+
+
+def _judged(at: Attempt, lab: Lab, client: MongoClient, master: bytes) -> str:
+    before = {person["_id"]: person for person in vault.people(_SEED, _PEOPLE)}
+    now = {person["_id"]: person for person in client["sensenets"]["people"].find()}
+    searched, others = str(at.task["searched"]), list(at.task["others"])
+    if now == before and "encryption" not in client.list_database_names():
+        return UNTOUCHED
+    if fault := _what_is_stored(at, before, now, [searched, *others]):
+        return fault
+    with vault.with_key(client, master, str(at.task["vault"])) as encryption:
+        if fault := _what_opens(at, encryption, before, now, [searched, *others]):
+            return fault
+        if fault := _is_found(at, client, encryption, before, now, searched):
+            return fault
+    if fault := _what_is_told(at, now, others):
+        return fault
+    left = vault.copies(client, [str(person[searched]) for person in before.values()])
+    at.note(_STRANGER, f"look for each {searched} in clear", ", ".join(left) or "nowhere")
+    at.values["where"] = ", ".join(left)
+    return "copy_left" if left else _where_the_key_is(at, lab, client, master) or RIGHT
+
+
+def _where_the_key_is(at: Attempt, lab: Lab, client: MongoClient, master: bytes) -> str | None:
+    """The near miss of a master key that others find, too."""
+    known = vault.where_known(lab, client, master)
+    at.note(_STRANGER, "look for the master key", f"found: {known[1]}" if known else "nowhere")
+    if known is None:
+        return None
+    at.values["where"] = known[1]
+    return {
+        "beside": "key_beside",
+        "files": "key_was_beside",
+        "notebook": "key_in_notebook",
+        "password": "key_from_password",
+        "weak": "weak_key",
+    }[known[0]]
+
+
+def _what_is_stored(at: Attempt, before: dict, now: dict, fields: list[str]) -> str | None:
+    """The near miss of documents that are gone, or of values that are not encrypted at all."""
+    rest = [_without(person, fields) for person in before.values()]
+    if sorted(now) != sorted(before) or [_without(now[n], fields) for n in before] != rest:
+        at.note(_HOLDER, "compare all other fields with those before", "not the same")
+        return "changed"
+    plain: dict[str, int] = {}
+    for number, person in before.items():
+        for name in fields:
+            value = now[number].get(name)
+            if value == person[name] or value == str(person[name]):
+                plain[name] = plain.get(name, 0) + 1
+    told = "; ".join(f"{name} of {many} people" for name, many in plain.items())
+    at.note(_STRANGER, "read your fields in plain text", told or "none of them")
+    if plain:
+        at.values["plain"] = told
+        return "left_plain"
+    for number, person in before.items():
+        for name in fields:
+            value = now[number].get(name)
+            if not vault.is_encrypted(value):
+                return _not_encrypted(at, name, value, person[name])
+    return None
+
+
+def _without(person: dict, fields: list[str]) -> dict:
+    return {name: value for name, value in person.items() if name not in fields}
+
+
+def _not_encrypted(at: Attempt, name: str, value: object, plain: object) -> str:
+    raw = value.encode() if isinstance(value, str) else value
+    told = None
+    if isinstance(raw, bytes):
+        ways = (ciphertext.is_encoding_of(raw, text) for text in vault.as_bytes(plain))
+        told = next((how for how in ways if how), None)
+    at.values.update(name=name, how=told)
+    if told:
+        at.note(_STRANGER, f"undo what was done to {name}, without a key", told)
+        return "encoded"
+    kind = "nothing" if value is None else type(value).__name__
+    at.note(_HOLDER, f"look at what stands in {name}", f"{kind}, not what the driver encrypts")
+    return "other_cipher"
+
+
+def _what_opens(at: Attempt, encryption, before: dict, now: dict, fields: list[str]) -> str | None:
+    for name in fields:
+        for number, person in before.items():
+            found = vault.opened(encryption, now[number][name])
+            if isinstance(found, Exception):
+                at.note(_HOLDER, f"open {name} of {len(before)} people", "refused")
+                at.values.update(name=name, said=_words(found))
+                return "will_not_open"
+            if found != person[name] and str(found) not in _written(person[name]):
+                at.note(_HOLDER, f"open {name} of {len(before)} people", "another value")
+                at.values["name"] = name
+                return "another_value"
+        at.note(_HOLDER, f"open {name} of {len(before)} people", "as it was before")
+    return None
+
+
+def _written(value: object) -> list[str]:
+    """How a value may have been written, where it was made a text to be encrypted."""
+    if isinstance(value, datetime):
+        return [str(value), value.isoformat(), str(value.date()), str(value.replace(tzinfo=None))]
+    return [str(value)]
+
+
+def _words(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _is_found(
+    at: Attempt, client: MongoClient, encryption, before: dict, now: dict, searched: str
+) -> str | None:
+    """Whether the driver finds a person by the searched field, without opening all of them."""
+    keys = {bytes(vault.key_id(person[searched])) for person in now.values()}
+    collection = client["sensenets"]["people"]
+    sought = list(before)[:: _PEOPLE // 4]
+    right = 0
+    for number in sought:
+        key = vault.key_id(now[sought[0]][searched])
+        found = vault.finds(encryption, collection, searched, before[number][searched], key)
+        right += found == [number]
+    at.note(_HOLDER, f"find {len(sought)} people by {searched}", f"{right} found")
+    if right == len(sought):
+        return None
+    return "key_for_each" if len(keys) > 1 else "not_found"
+
+
+def _what_is_told(at: Attempt, now: dict, others: list[str]) -> str | None:
+    """Whether equal values of a field can be told without a key."""
+    telling = []
+    for name in others:
+        different = len({bytes(person[name]) for person in now.values()})
+        shown = f"{different} different ones of {len(now)}"
+        at.note(_STRANGER, f"count the values of {name}", shown)
+        if different < len(now):
+            many = ciphertext.equal_values(bytes(person[name]) for person in now.values())
+            telling.append(f"{name} ({shown}; the most frequent of {max(many.values())} people)")
+    at.values["telling"] = "; ".join(telling)
+    return "deterministic_shared" if telling else None
+
+
+QUESTIONS = {
+    1: Question(
+        asks={"lab": Lab, "master": bytes},
+        check=_encrypted,
+        task=_fields_task,
+        lab=_fields_lab,
+    ),
+    2: Question(asks={"lab": Lab}, check=rule.refused, task=rule.task, lab=rule.open_lab),
+    3: Question(
+        asks={"lab": Lab, "recovered": dict},
+        check=counts.recovered,
+        task=counts.task,
+        lab=counts.open_lab,
+        value=True,
+    ),
+    4: Question(asks={"make": FunctionType}, check=seal.sealed, task=seal.task),
+    5: Question(
+        asks={"lab": Lab, "new_master": bytes},
+        check=turned.turned,
+        task=turned.task,
+        lab=turned.open_lab,
+    ),
+}

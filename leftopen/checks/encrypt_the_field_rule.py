@@ -1,0 +1,217 @@
+"""Exercise 13, question 2: the server itself takes nothing that is not encrypted."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from bson.binary import Binary
+from pymongo import MongoClient
+from pymongo.errors import EncryptionError, OperationFailure, WriteError
+
+from leftopen.checks import encrypt_the_field_vault as vault
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.checks.search_lab import variant
+from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
+from leftopen.learner import Draw
+
+KEY = "people"
+"""The name of the data key, beside its id."""
+_SEED, _PEOPLE, _OLD = 14, 40, 5
+_NEW_ID = 900_001  # of the people whom the check inserts, and removes again
+_REFUSED_BY_RULE = 121  # DocumentValidationFailure
+_APPLICATION = "as the application, which encrypts"
+_CARELESS = "as a program that does not encrypt"
+
+
+def task(draw: Draw) -> Task:
+    """Which field is searched, which are not, and the master key."""
+    draw = variant(draw, "13", 2)
+    other = draw.pick("other", ("homeAddress", "photo", "group"))
+    return Task(
+        searched=("idNumber", "encrypted deterministically"),
+        others=(draw.shuffle("others", ("birthday", other)), "encrypted at random"),
+        master=(draw.password("master", vault.MASTER_BYTES), "the master key; .encode() it"),
+        key_name=(KEY, "the data key's name, in key_alt_name"),
+    )
+
+
+def _fields(task: Task) -> dict[str, str]:
+    """The encrypted fields, each with its algorithm."""
+    return {str(task["searched"]): vault.FIXED, **dict.fromkeys(task["others"], vault.RANDOM)}
+
+
+def open_lab(task: Task) -> MongoLab:
+    """People whose fields are encrypted, but for a few who came in before that."""
+
+    def prepare(client: MongoClient) -> None:
+        client.drop_database("encryption")
+        with vault.with_key(client, str(task["master"]).encode()) as encryption:
+            encryption.create_data_key("local", key_alt_names=[KEY])
+            collection = client["sensenets"]["people"]
+            for person in vault.people(_SEED, _PEOPLE)[_OLD:]:
+                collection.replace_one({"_id": person["_id"]}, _sealed(encryption, task, person))
+
+    return vault.open_lab(_SEED, _PEOPLE, prepare)
+
+
+def _sealed(encryption, task: Task, person: dict) -> dict:
+    hidden = {
+        name: encryption.encrypt(person[name], how, key_alt_name=KEY)
+        for name, how in _fields(task).items()
+    }
+    return {**person, **hidden}
+
+
+def refused(at: Attempt, lab: Lab) -> str:
+    """What is encrypted is taken, everything else is not, and nothing old is left in clear."""
+    with vault.operator(lab) as client:
+        try:
+            with vault.with_key(client, str(at.task["master"]).encode()) as encryption:
+                return _Trial(at, client, encryption).judged()
+        except EncryptionError:
+            at.note(_APPLICATION, "use the data key", "it is not there, or does not open")
+            return "lost"
+
+
+class _Trial:
+    """What the server does with the same people, written by two programs."""
+
+    def __init__(self, at: Attempt, client: MongoClient, encryption) -> None:
+        self.at, self.encryption = at, encryption
+        self.database = client["sensenets"]
+        self.people = self.database["people"]
+        self.before = {person["_id"]: person for person in vault.people(_SEED, _PEOPLE)}
+        self.now = {person["_id"]: person for person in self.people.find()}
+        self.fields = list(_fields(at.task))
+        self.old = list(self.before)[:_OLD]
+        first = self.before[self.old[0]]
+        self.clear = {**first, "_id": _NEW_ID}
+        self.sealed = _sealed(encryption, at.task, self.clear)
+
+    def judged(self) -> str:
+        """The verdict."""
+        if self.now.keys() != self.before.keys() or not self._all_open():
+            self.at.note(_APPLICATION, f"open the fields of {len(self.before)} people", "not all")
+            return "lost"
+        left = [n for n in self.now if any(self._is_clear(n, name) for name in self.fields)]
+        self.at.note(_CARELESS, "read people in plain text", f"{len(left)} of {len(self.now)}")
+        self.at.values.update(left=len(left))
+        if fault := self._plain_text(left):
+            return UNTOUCHED if fault == "no_rule" and len(left) == _OLD else fault
+        if fault := self._the_application(left):
+            return fault
+        return self._as_bytes() or RIGHT
+
+    def _is_clear(self, number: int, name: str) -> bool:
+        return self.now[number].get(name) == self.before[number][name]
+
+    def _all_open(self) -> bool:
+        for number, person in self.before.items():
+            for name, value in person.items():
+                found = self.now[number].get(name)
+                if name in self.fields and vault.is_encrypted(found):
+                    found = vault.opened(self.encryption, found)
+                if found != value:
+                    return False
+        return True
+
+    # -- what may not be taken ------------------------------------------------------------------
+
+    def _plain_text(self, left: list[int]) -> str | None:
+        taken = [name for name in self.fields if self._inserts({name: self.clear[name]})]
+        for name in self.fields:
+            answer = "accepted" if name in taken else "refused"
+            self.at.note(_CARELESS, f"insert a person with {name} in plain text", answer)
+        self.at.values["taken"] = ", ".join(taken)
+        if taken:
+            return self._why(len(taken) == len(self.fields))
+        last = list(self.before)[-1]
+        for number, whose in ((last, "an encrypted one"), (self.old[0], "an old one")):
+            for name in self.fields:
+                if self._changes(number, {name: _other(self.clear[name])}):
+                    self.at.note(_CARELESS, f"put plain text into {whose}: {name}", "accepted")
+                    return "moderate"
+            self.at.note(_CARELESS, f"put plain text into {whose}", "refused")
+        return None
+
+    def _why(self, whole: bool) -> str:
+        """Why plain text is taken; the options choose the sentence alone."""
+        names = {c["name"]: c.get("options", {}) for c in self.database.list_collections()}
+        options = names.pop("people", {})
+        if not whole:
+            return "some_fields"
+        if not options.get("validator"):
+            return (
+                "another_collection"
+                if any("validator" in o for o in names.values())
+                else ("no_rule")
+            )
+        if options.get("validationLevel") == "off":
+            return "switched_off"
+        return "warns_only" if options.get("validationAction") == "warn" else "rule_misses"
+
+    def _as_bytes(self) -> str | None:
+        """Whether bytes that are not encrypted pass for what is."""
+        for name in self.fields:
+            written = vault.as_bytes(self.clear[name])[0]
+            for subtype, how in ((0, "as plain bytes"), (128, "as bytes of a type of its own")):
+                taken = self._inserts({name: Binary(written, subtype)})
+                if taken:
+                    self.at.note(_CARELESS, f"insert a person with {name} {how}", "accepted")
+                    return "any_bytes"
+        self.at.note(_CARELESS, "insert a person with a field as plain bytes", "refused")
+        return None
+
+    # -- what must be taken ---------------------------------------------------------------------
+
+    def _the_application(self, left: list[int]) -> str | None:
+        taken = self._inserts({})
+        answer = "accepted" if taken else "refused"
+        self.at.note(_APPLICATION, "insert a person with encrypted fields", answer)
+        if not taken:
+            return "application_refused"
+        stuck = [n for n in self.now if not self._changes(n, {"employer": "Employer-0000"})]
+        answer = f"refused for {len(stuck)} of {len(self.now)}" if stuck else "accepted"
+        self.at.note(_APPLICATION, "write another employer of each person", answer)
+        self.at.values["stuck"] = len(stuck)
+        if stuck:
+            return "old_ones_stuck" if left else "application_refused"
+        searched = self.fields[0]
+        key = vault.key_id(self.sealed[searched])
+        lost = [n for n in self.now if n not in left and not self._is_found(n, searched, key)]
+        self.at.note(_APPLICATION, f"find each person by {searched}", f"{len(lost)} are not found")
+        return "old_not_found" if lost else None
+
+    def _is_found(self, number: int, name: str, key: Binary) -> bool:
+        plain = self.before[number][name]
+        return vault.finds(self.encryption, self.people, name, plain, key) == [number]
+
+    # -- both: each leaves nothing behind -------------------------------------------------------
+
+    def _inserts(self, change: dict) -> bool:
+        try:
+            return _allowed(lambda: self.people.insert_one({**self.sealed, **change}))
+        finally:
+            self.people.delete_one({"_id": _NEW_ID})
+
+    def _changes(self, number: int, change: dict) -> bool:
+        """Whether a document takes a change; it is put back as it was."""
+        try:
+            return _allowed(lambda: self.people.update_one({"_id": number}, {"$set": change}))
+        finally:
+            before = {"$set": {name: self.now[number][name] for name in change}}
+            self.people.update_one({"_id": number}, before, bypass_document_validation=True)
+
+
+def _allowed(write: Callable[[], object]) -> bool:
+    try:
+        write()
+    except (WriteError, OperationFailure) as error:
+        if error.code != _REFUSED_BY_RULE:
+            raise
+        return False
+    return True
+
+
+def _other(value: object) -> object:
+    return value + timedelta(days=1) if isinstance(value, datetime) else f"{value}."

@@ -1,0 +1,199 @@
+"""What the questions on field-level encryption share: the lab, the key vault, the master key.
+
+The master key of the provider ``local`` has 96 bytes, and data keys stand wrapped in the key vault
+(MongoDB manual, "CSFLE Encryption Keys and Key Vaults"). An encrypted value is binary data of
+subtype 6; its first byte says whether it is deterministic (1) or random (2), the next sixteen are
+the id of the data key (libmongocrypt, "BSON Binary Subtype 6").
+"""
+
+import ast
+import contextlib
+import itertools
+import linecache
+import random
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from bson.binary import Binary
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.encryption import Algorithm, ClientEncryption
+from pymongo.errors import EncryptionError
+
+from leftopen.audit.crypto import ciphertext, keys
+from leftopen.audit.crypto.search import plain_in_folder
+from leftopen.cases import sensenets
+from leftopen.checks.probe import BadAnswer
+from leftopen.lab import Lab
+from leftopen.lab_mongodb import MongoLab
+from leftopen.synth.sensenets import sample
+
+VAULT = "encryption.__keyVault"
+MASTER_BYTES = 96
+FIXED = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Deterministic
+RANDOM = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Random
+_AWARE = CodecOptions(tz_aware=True)
+_RAW = CodecOptions(document_class=RawBSONDocument)
+_ENCRYPTED = 6  # the subtype of binary data
+_OWN = ("admin", "config", "local")
+_SEEDS = 2_100  # small numbers and years
+_LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
+_CELL = re.compile(r"ipykernel_|<ipython-input")  # the names of cells
+_FROM_PASSWORD = "the password that it is made from"  # as keys.find says
+
+
+def people(seed: int, count: int) -> list[dict]:
+    """The people of a small lab, as they were before anything was encrypted."""
+    return sample(seed, count, count).people.to_pylist()
+
+
+def open_lab(seed: int, count: int, prepare: Callable[[MongoClient], None]) -> MongoLab:
+    """A small SenseNets server, open as the case was found.
+
+    Args:
+        seed: which people.
+        count: how many people, and how many sightings.
+        prepare: what else to do, given a client.
+    """
+    return sensenets.small_lab(seed, prepare=prepare, people=count, positions=count)
+
+
+@contextmanager
+def operator(lab: Lab) -> Iterator[MongoClient]:
+    """A client of the lab's server, with times that carry their zone."""
+    with MongoClient(lab.inside.uri, tz_aware=True, timeoutMS=8000) as client:
+        yield client
+
+
+def needs_96(name: str, master: bytes) -> None:
+    """Refuse a master key that the provider ``local`` cannot take.
+
+    Raises:
+        BadAnswer: it has another length.
+    """
+    if len(master) != MASTER_BYTES:
+        raise BadAnswer(
+            f"`{name}` has {len(master)} bytes, and a master key of the provider local has "
+            f"{MASTER_BYTES}. secrets.token_bytes({MASTER_BYTES}) draws one."
+        )
+
+
+@contextmanager
+def with_key(client: MongoClient, master: bytes, vault: str = VAULT) -> Iterator[ClientEncryption]:
+    """Encryption with one master key, under whichever local provider's name the vault has."""
+    database, _, collection = vault.partition(".")
+    named = client[database][collection].distinct("masterKey.provider")
+    local = {name for name in named if isinstance(name, str) and name.startswith("local")}
+    providers = {name: {"key": master} for name in local | {"local"}}
+    with ClientEncryption(providers, vault, client, _AWARE) as encryption:
+        yield encryption
+
+
+def is_encrypted(value: object) -> bool:
+    """Whether a value is what the driver's encryption makes, by its label alone."""
+    return isinstance(value, Binary) and value.subtype == _ENCRYPTED and len(value) > 17
+
+
+def key_id(value: Binary) -> Binary:
+    """The id of the data key of an encrypted value."""
+    return Binary(bytes(value[1:17]), 4)
+
+
+def opened(encryption: ClientEncryption, value: Binary) -> object:
+    """What an encrypted value holds, or the exception with which it did not open."""
+    try:
+        return encryption.decrypt(value)
+    except EncryptionError as error:
+        return error
+
+
+def finds(encryption: ClientEncryption, collection, field: str, plain: object, key: Binary) -> list:
+    """The ids of the documents that a deterministic search for a value finds."""
+    try:
+        sought = encryption.encrypt(plain, FIXED, key_id=key)
+    except EncryptionError:  # the key is not in the vault, or not under this master key
+        return []
+    return [found["_id"] for found in collection.find({field: sought}, {"_id": 1})]
+
+
+def as_bytes(value: object) -> list[bytes]:
+    """How a value might be written as a text, to compare it with what is stored in its place."""
+    if isinstance(value, datetime):
+        return [value.strftime(form).encode() for form in ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y")]
+    return [str(value).encode()]
+
+
+def documents(client: MongoClient) -> Iterator[tuple[str, RawBSONDocument]]:
+    """Every document on the server but the server's own, with its collection's full name."""
+    for database in sorted(set(client.list_database_names()) - set(_OWN)):
+        for name in sorted(client[database].list_collection_names(filter={"type": "collection"})):
+            for document in client[database].get_collection(name, _RAW).find():
+                yield f"{database}.{name}", document
+
+
+def copies(client: MongoClient, needles: Iterable[str]) -> list[str]:
+    """The collections in which one of these texts stands in clear."""
+    wanted = [needle.encode() for needle in needles]
+    found = (where for where, d in documents(client) if any(n in d.raw for n in wanted))
+    return list(dict.fromkeys(found))
+
+
+def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str] | None:
+    """Where a master key stands beside the data, or what it was made from.
+
+    Returns:
+        ``beside``, ``files``, ``notebook``, ``password`` or ``weak``, and the place; ``None`` for
+        nowhere.
+    """
+    if is_weak(master):
+        return "weak", "its own bytes"
+    forms = list(keys.forms(master).values())
+    for where, document in documents(client):
+        if any(form in document.raw for form in forms):
+            return "beside", where
+    if plain_in_folder(lab.log.parent, forms):
+        return "files", "the server's files"
+    cells = _cells()
+    told = keys.in_cells(master) or keys.find(master, [*cells, *_constants(cells)])
+    if any(place.endswith(_FROM_PASSWORD) for place in told):
+        return "password", "a word in the notebook"
+    return ("notebook", "a cell") if told else None
+
+
+def _cells() -> list[str]:
+    """The cells that were run in this notebook.
+
+    IPython gives each to ``linecache``, for tracebacks, also where it keeps no history of them.
+    """
+    entries = list(linecache.cache.items())
+    return ["".join(entry[2]) for name, entry in entries if _CELL.search(name) and len(entry) > 2]
+
+
+def _constants(cells: list[str]) -> list[str | bytes]:
+    """The texts and bytes in cells, as Python reads them: also over two lines."""
+    found = []
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError):
+            values = (n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant))
+            found += [v for v in values if isinstance(v, str | bytes) and len(v) >= MASTER_BYTES]
+    return found
+
+
+def is_weak(master: bytes) -> bool:
+    """Whether a key repeats itself, counts, or was drawn from a small seed."""
+    if any(master == (master[:n] * len(master))[: len(master)] for n in range(1, 49)):
+        return True
+    if len({(b - a) % 256 for a, b in itertools.pairwise(master)}) == 1:
+        return True
+    if ciphertext.entropy(master) < _LEAST_ENTROPY:
+        return True
+    return any(random.Random(seed).randbytes(len(master)) == master for seed in range(_SEEDS))
+
+
+def fresh() -> bytes:
+    """A master key that nobody keeps."""
+    return secrets.token_bytes(MASTER_BYTES)
