@@ -1,0 +1,236 @@
+"""Exercise 14, question 3: a function for pseudonyms, called with keys that the check sets.
+
+What a function does shows in what it returns: whether it asks for the key, how much of it, and
+whether people stay apart. Its code is not read.
+"""
+
+import base64
+import hashlib
+import hmac
+import math
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from types import FunctionType
+
+import numpy as np
+
+from leftopen import recover
+from leftopen.audit.crypto import keys
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, Attempt, Question, Task
+from leftopen.checks.search_lab import variant
+from leftopen.learner import Draw
+
+_VARIABLES = ("PSEUDONYM_KEY", "REGISTER_KEY", "RESEARCH_KEY")
+_PEOPLE = 300
+_ENOUGH_BITS = 58  # in 36.5 million pseudonyms of so many bits, a pair is alike once in 400 times
+_KEY_BITS = 110
+_MOST_ALIKE = 0.5
+_HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
+
+
+def _task(draw: Draw) -> Task:
+    draw = variant(draw, "14", 3, of=6)
+    return Task(
+        variable=(draw.pick("variable", _VARIABLES), "the environment variable with the key"),
+        salt=(draw.password("salt", 12), "a salt that is printed in the description of the data"),
+        district=(101 + draw.number("district", 7), "the district of the people"),
+    )
+
+
+@contextmanager
+def _environment(variable: str, key: str | None) -> Iterator[None]:
+    """The variable as it is given, or without it; afterwards it is as it was."""
+    before = os.environ.get(variable)
+    try:
+        os.environ.pop(variable, None)
+        if key is not None:
+            os.environ[variable] = key
+        yield
+    finally:
+        os.environ.pop(variable, None)
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _numbers(task: Task) -> list[str]:
+    """Numbers of one district, in pairs of the same day that differ in little."""
+    year = recover.numbers(task["district"], date(1971, 1, 1), date(1971, 12, 31))
+    step = len(year) // (_PEOPLE // 2)
+    return [year[at + beside] for at in range(0, step * (_PEOPLE // 2), step) for beside in (3, 4)]
+
+
+def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> str:
+    """New keys cannot be guessed; pseudonyms hang on the whole key, and keep people apart."""
+    variable, numbers = at.task["variable"], _numbers(at.task)
+    if wrong := _keys(at, new_key):
+        return wrong
+    first, second = _text(new_key, "new_key"), _text(new_key, "new_key")
+
+    def of(number: str, key: str | None) -> str:
+        with _environment(variable, key):
+            return _text(lambda: pseudonym(number), "pseudonym")
+
+    one = of(numbers[0], first)
+    at.note("the function", "the same number twice", _same(one == of(numbers[0], first)))
+    if one != of(numbers[0], first):
+        return "random_each_time"
+    changed = one != of(numbers[0], second)
+    at.note("the function", "the same number, another key", _same(not changed))
+    if not changed:
+        return _without_key(at.task["salt"], numbers[0], one)
+    if wrong := _without_variable(at, of, numbers[0]):
+        return wrong
+    for place, near in _nearly(first, second):
+        if of(numbers[0], near) == one:
+            at.values["place"] = place + 1
+            at.note("the function", f"a key with another character {place + 1}", "the same")
+            return "part_of_the_key"
+    if wrong := _apart(at, numbers, [of(number, first) for number in numbers]):
+        return wrong
+    mine = os.environ.get(variable, "")
+    if len(mine) >= keys.SHORTEST and (places := keys.in_cells(mine.encode())):
+        at.note("your notebook", "look for the key", places[0])
+        return "key_in_a_cell"
+    return RIGHT
+
+
+def _text(function: Callable[[], object], name: str) -> str:
+    made = function()
+    if not isinstance(made, str):
+        raise BadAnswer(f"`{name}` returned a {type(made).__name__}, and it has to return a str")
+    return made
+
+
+def _same(same: bool) -> str:
+    return "the same" if same else "another pseudonym"
+
+
+def _keys(at: Attempt, new_key: FunctionType) -> str:
+    """What is wrong with the keys, or nothing."""
+    made = [_text(new_key, "new_key") for _ in range(_PEOPLE)]
+    different = len(set(made))
+    bits = _bits(made) if different == len(made) else math.log2(different)
+    at.note("new_key", f"call it {_PEOPLE} times", f"{different} different keys")
+    if different == 1:
+        return "same_key_each_time"
+    if _follows_a_seed(new_key):
+        at.note("new_key", "call it twice from the same seed of `random`", "the same key")
+        return "guessable_key"
+    if bits < _KEY_BITS:
+        at.values["bits"] = round(bits)
+        at.note("new_key", "what is random in it", f"about {bits:.0f} bits")
+        return "small_key"
+    return ""
+
+
+def _follows_a_seed(new_key: FunctionType) -> bool:
+    state, other = random.getstate(), np.random.get_state()
+    made = []
+    try:
+        for _ in range(2):
+            random.seed(14)
+            np.random.seed(14)
+            made.append(new_key())
+    finally:
+        random.setstate(state)
+        np.random.set_state(other)
+    return made[0] == made[1]
+
+
+def _bits(texts: list[str]) -> float:
+    """The bits in which texts differ, at most: different characters at each place, as logarithm."""
+    width = min(map(len, texts))
+    return sum(math.log2(len({text[place] for text in texts})) for place in range(width))
+
+
+def _without_key(salt: str, number: str, made: str) -> str:
+    """Why a pseudonym does not hang on the key: known hashes are tried, without and with salt."""
+    plain, salted = number.encode(), salt.encode()
+    for name in _HASHES:
+        if _begins(hashlib.new(name, plain).digest(), made):
+            return "unkeyed"
+        joined = [salted + plain, plain + salted]
+        joined += [mark.join(pair) for mark in (b":", b"$", b"|", b"-", b" ", b"_", b".")
+                   for pair in ((salted, plain), (plain, salted))]  # fmt: skip
+        digests = [hashlib.new(name, each).digest() for each in joined]
+        digests.append(hmac.digest(salted, plain, name))
+        if any(_begins(digest, made) for digest in digests):
+            return "public_salt"
+    return "key_in_the_code"
+
+
+def _begins(digest: bytes, made: str) -> bool:
+    """Whether a text is the beginning of a digest, as it is usually written."""
+    written = {digest.hex(), base64.b64encode(digest).decode(), base64.b32encode(digest).decode()}
+    written.add(base64.urlsafe_b64encode(digest).decode())
+    return len(made) >= 8 and any(
+        form.lower().startswith(made.lower().rstrip("=")) for form in written
+    )
+
+
+def _without_variable(at: Attempt, of: Callable[[str, str | None], str], number: str) -> str:
+    try:
+        of(number, None)
+    except BadAnswer:
+        pass
+    except Exception as error:  # any error is what is asked for
+        at.note("the function", "without the variable", f"raises {type(error).__name__}")
+        return ""
+    at.note("the function", "without the variable", "a pseudonym, or nothing, and no error")
+    return "falls_back"
+
+
+def _nearly(first: str, second: str) -> Iterator[tuple[int, str]]:
+    """A key with one character of another one: places near its beginning, middle and end."""
+    width = min(len(first), len(second))
+    for share in (0.02, 0.3, 0.55, 0.8, 0.93):
+        differing = [n for n in range(int(share * width), width) if first[n] != second[n]]
+        if differing and differing[0] < width - 2:  # the last ones may be padding
+            place = differing[0]
+            yield place, first[:place] + second[place] + first[place + 1 :]
+
+
+def _apart(at: Attempt, numbers: list[str], made: list[str]) -> str:
+    """Whether people stay apart, and whether a number shows in its pseudonym."""
+    telling = {
+        "year of birth": lambda number: number[6:10],
+        "date of birth": lambda number: number[6:14],
+        "last four characters": lambda number: number[14:],
+    }
+    for what, part in telling.items():
+        pairs = zip(numbers, made, strict=True)
+        shows = [part(n) in text or part(n) in re.sub(r"\W", "", text) for n, text in pairs]
+        if np.mean(shows) > 0.9:
+            at.values["what"] = f"the {what}"
+            at.note("the function", f"look for the {what} in the pseudonym", "there it is")
+            return "shines_through"
+    bits, different = _bits(made), len(set(made))
+    if different == len(made) and (alike := _alike(made)) > _MOST_ALIKE:
+        at.values["what"] = "most of what two numbers have in common"
+        at.note("two numbers that hardly differ", "characters that are the same", f"{alike:.0%}")
+        return "shines_through"
+    at.note(
+        "the function", f"{len(made)} people", f"{different} pseudonyms, {min(bits, 512):.0f} bits"
+    )
+    if bits < _ENOUGH_BITS or different < len(made):
+        at.values.update(bits=round(bits), different=different, people=len(made))
+        return "people_collide"
+    return ""
+
+
+def _alike(made: list[str]) -> float:
+    """The share of the places that are the same in the two of a pair, of those that ever differ."""
+    width = min(map(len, made))
+    moving = [n for n in range(width) if len({text[n] for text in made}) > 1]
+    pairs = list(zip(made[::2], made[1::2], strict=True))
+    return float(np.mean([[a[n] == b[n] for n in moving] for a, b in pairs])) if moving else 0.0
+
+
+QUESTION = Question(
+    asks={"pseudonym": FunctionType, "new_key": FunctionType}, check=_pseudonyms, task=_task
+)

@@ -1,0 +1,511 @@
+"""Exercise 14: answers that are nobody's near miss, right ones of other kinds and wrong ones."""
+
+import base64
+import hashlib
+import hmac
+import math
+import os
+import random
+import secrets
+import time
+import uuid
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from leftopen import checks, learner, recover
+from leftopen.checks import hash_and_pseudonymise as numbers
+from leftopen.checks import hash_and_pseudonymise_names as names
+from leftopen.checks import hash_and_pseudonymise_passwords as passwords
+from leftopen.checks.question import RIGHT, Attempt
+from leftopen.checks.verdict import Kind
+from leftopen.synth import identifiers, pseudonymised
+
+NAME = "14_hash_and_pseudonymise"
+
+
+@pytest.fixture
+def ex(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEFTOPEN_PROGRESS", str(tmp_path / "progress.sqlite3"))
+    monkeypatch.setenv(learner.VARIABLE, "someone")
+    return checks.exercise(NAME)
+
+
+def found(ex, number, *answer):
+    """The outcome of a check by its name, in place of its sentence."""
+    return ex._questions[number].check(Attempt(ex.task(number)), *answer)
+
+
+# -- question 1 ---------------------------------------------------------------------------------
+
+
+def test_the_numbers_that_are_asked_for_are_of_their_year_and_no_real_ones(ex):
+    task = ex.task(1)
+    for name, year in task["born"].items():
+        first = recover.date(year, 1, 1)
+        rows = recover.recover([task["hashes"][name]], task["district"], first=first,
+                               last=first.replace(month=12, day=31), progress=False)  # fmt: skip
+        assert len(rows) == 1
+        assert rows["number"][0].startswith("00")
+
+
+@pytest.mark.parametrize("number", ["", "0", "a" * 18, "000101", "ä" * 18])
+def test_what_is_no_number_is_told_as_such(ex, number):
+    assert found(ex, 1, number) == "no_number"
+
+
+def test_a_hash_of_somebody_else_is_a_hash(ex):
+    other = next(h for n, h in ex.task(1)["hashes"].items() if n != ex.task(1)["who"])
+    assert found(ex, 1, other) == "a_hash"
+    assert found(ex, 1, other[:18].upper()) == "a_hash"
+
+
+# -- question 2 ---------------------------------------------------------------------------------
+
+
+def right_seconds(task):
+    one = 36_525_000 / task["sha256"]
+    return {"unkeyed": one, "salted": one * task["people"],
+            "argon2id": task["people"] * 1000 / task["argon2"], "keyed": math.inf}  # fmt: skip
+
+
+def right_visitors(task):
+    return {way: len(set(task[way])) for way in numbers.WAYS}
+
+
+def test_the_columns_tell_what_their_protection_tells(ex):
+    for someone in range(12):
+        task = checks.Exercise(NAME, f"learner {someone}").task(2)
+        told = right_visitors(task)
+        assert told["salted"] == 8
+        assert told["unkeyed"] == told["argon2id"] == told["keyed"] == 5
+
+
+@pytest.mark.parametrize("factor", [0.985, 1, 1.015])
+def test_a_little_more_or_less_is_right(ex, factor):
+    task = ex.task(2)
+    seconds = {way: value * factor for way, value in right_seconds(task).items()}
+    assert found(ex, 2, seconds, right_visitors(task)) == RIGHT
+
+
+@pytest.mark.parametrize("way", ["unkeyed", "salted", "argon2id"])
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, 1e-9, 1e12])
+def test_any_other_time_is_wrong(ex, way, wrong):
+    seconds = right_seconds(ex.task(2)) | {way: wrong}
+    assert found(ex, 2, seconds, right_visitors(ex.task(2))) == "other_seconds"
+
+
+def test_infinity_for_what_can_be_done_is_wrong(ex):
+    task = ex.task(2)
+    for way, name in (("unkeyed", "other_seconds"), ("salted", "salt_is_public")):
+        seconds = right_seconds(task) | {way: math.inf}
+        assert found(ex, 2, seconds, right_visitors(task)) == name
+    # As good as never, and no number that anybody could compute from the copy.
+    seconds = right_seconds(task) | {"keyed": 1e60}
+    assert found(ex, 2, seconds, right_visitors(task)) == "other_seconds"
+
+
+def test_a_missing_key_or_a_word_is_the_cells_error(ex):
+    task = ex.task(2)
+    for seconds in ({}, {"unkeyed": 1}, right_seconds(task) | {"salted": "long"}):
+        verdict = ex.check(2, seconds, right_visitors(task))
+        assert verdict.kind is Kind.ERROR
+        assert "seconds" in verdict.text
+
+
+def test_wrong_counts_are_told(ex):
+    task = ex.task(2)
+    told = {"unkeyed": "visits_counted", "salted": "salt_parts"}
+    for way in numbers.WAYS:
+        name = told.get(way, "protected_still_joins")
+        assert found(ex, 2, right_seconds(task), right_visitors(task) | {way: 3}) == name
+
+
+# -- question 3 ---------------------------------------------------------------------------------
+
+
+def key_of(ex):
+    return os.environ[ex.task(3)["variable"]]
+
+
+def right_name(ex):
+    return lambda number: hmac.digest(key_of(ex).encode(), number.encode(), "sha256").hex()
+
+
+def right_key():
+    return secrets.token_hex(32)
+
+
+def aes_of_a_block(ex):
+    """A permutation of AES under the key: 128 bits, deterministic."""
+
+    def name(number):
+        block = (
+            int(number[:17]).to_bytes(16)
+            if number[17] != "X"
+            else (10**18 + int(number[:17])).to_bytes(16)
+        )
+        cipher = Cipher(algorithms.AES(bytes.fromhex(key_of(ex))), modes.ECB()).encryptor()
+        return cipher.update(block).hex()
+
+    return name
+
+
+RIGHT_NAMES = {
+    "HMAC-SHA-512 in base64": lambda ex: lambda n: base64.b64encode(
+        hmac.digest(key_of(ex).encode(), n.encode(), "sha512")
+    ).decode(),
+    "16 digits": lambda ex: lambda n: right_name(ex)(n)[:16],
+    "in capitals with a prefix": lambda ex: lambda n: f"K2-{right_name(ex)(n)[:24].upper()}",
+    "a whole number": lambda ex: lambda n: str(int(right_name(ex)(n), 16)),
+    "as a UUID": lambda ex: lambda n: str(uuid.UUID(right_name(ex)(n)[:32])),
+    "HKDF": lambda ex: lambda n: HKDFExpand(hashes.SHA256(), 16, n.encode()).derive(
+        bytes.fromhex(key_of(ex))
+    ).hex(),
+    "AES": aes_of_a_block,
+    "key before and after": lambda ex: lambda n: hashlib.sha256(
+        f"{key_of(ex)}{n}{key_of(ex)}".encode()
+    ).hexdigest(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", RIGHT_NAMES)
+def test_other_right_pseudonyms_are_right(ex, way):
+    assert found(ex, 3, RIGHT_NAMES[way](ex), right_key) == RIGHT
+
+
+RIGHT_KEYS = {
+    "urlsafe": secrets.token_urlsafe,
+    "base64": lambda: base64.b64encode(os.urandom(32)).decode(),
+    "16 bytes": lambda: secrets.token_hex(16),
+    "a UUID": lambda: str(uuid.uuid4()),
+    "a password of 24 letters": lambda: "".join(
+        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(24)
+    ),
+    "SystemRandom": lambda: f"{random.SystemRandom().getrandbits(256):064x}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", RIGHT_KEYS)
+def test_other_right_keys_are_right(ex, way):
+    assert found(ex, 3, right_name(ex), RIGHT_KEYS[way]) == RIGHT
+
+
+def shifted(ex):
+    """Each digit moved on by a part of the key: a cipher of long ago."""
+
+    def name(number):
+        by = [sum(map(ord, key_of(ex)[place::18])) for place in range(18)]
+        return ",".join(str((int(d, 36) + k) % 36) for d, k in zip(number, by, strict=True))
+
+    return name
+
+
+WRONG_NAMES = {
+    "md5": ("unkeyed", lambda ex: lambda n: hashlib.md5(n.encode()).hexdigest()),
+    "sha256 in base64, short": (
+        "unkeyed",
+        lambda ex: lambda n: base64.b64encode(hashlib.sha256(n.encode()).digest()).decode()[:20],
+    ),
+    "public salt behind": (
+        "public_salt",
+        lambda ex: lambda n: hashlib.sha256(f"{n}:{ex.task(3)['salt']}".encode()).hexdigest(),
+    ),
+    "public salt as a key": (
+        "public_salt",
+        lambda ex: lambda n: hmac.digest(ex.task(3)["salt"].encode(), n.encode(), "sha256").hex(),
+    ),
+    "base64": ("key_in_the_code", lambda ex: lambda n: base64.b64encode(n.encode()).decode()),
+    "always the same": ("key_in_the_code", lambda ex: lambda n: "nobody"),
+    "empty without a key": (
+        "falls_back",
+        lambda ex: lambda n: right_name(ex)(n) if ex.task(3)["variable"] in os.environ else "",
+    ),
+    "half of the key": (
+        "part_of_the_key",
+        lambda ex: lambda n: hmac.digest(key_of(ex)[32:].encode(), n.encode(), "sha256").hex(),
+    ),
+    "the birth date in clear": (
+        "shines_through",
+        lambda ex: lambda n: f"{n[6:10]}-{n[10:12]}-{n[12:14]}/{right_name(ex)(n)}",
+    ),
+    "the end in clear": ("shines_through", lambda ex: lambda n: right_name(ex)(n) + n[14:]),
+    "a cipher of long ago": ("shines_through", shifted),
+    "of the birth date alone": ("people_collide", lambda ex: lambda n: right_name(ex)(n[:14])),
+    "eight digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:8]),
+    "twelve digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:12]),
+    "a counter": (
+        "random_each_time",
+        lambda ex: lambda n, seen=[]: seen.append(n) or f"{len(seen)}{key_of(ex)}",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WRONG_NAMES)
+def test_other_wrong_pseudonyms_are_told(ex, way):
+    name, make = WRONG_NAMES[way]
+    assert found(ex, 3, make(ex), right_key) == name
+
+
+WRONG_KEYS = {
+    "a word": ("same_key_each_time", lambda: "correct horse battery staple"),
+    "a slow hash of a word": (
+        "same_key_each_time",
+        lambda: hashlib.pbkdf2_hmac("sha256", b"word", b"salt", 10).hex(),
+    ),
+    "a hash of a small number": (
+        "small_key",
+        lambda: hashlib.sha256(str(secrets.randbelow(40)).encode()).hexdigest(),
+    ),
+    "eight bytes": ("small_key", lambda: secrets.token_hex(8)),
+    "random": ("guessable_key", lambda: random.randbytes(32).hex()),
+    "a hash of random": (
+        "guessable_key",
+        lambda: hashlib.sha256(str(random.random()).encode()).hexdigest(),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WRONG_KEYS)
+def test_other_wrong_keys_are_told(ex, way):
+    name, make = WRONG_KEYS[way]
+    state = random.getstate()
+    assert found(ex, 3, right_name(ex), make) == name
+    if name == "guessable_key":
+        assert random.getstate() != state  # of the calls alone: the seed is put back
+    else:
+        assert random.getstate() == state
+
+
+def test_the_variable_is_as_it_was(ex, monkeypatch):
+    variable = ex.task(3)["variable"]
+    monkeypatch.setenv(variable, "mine, and long enough")
+    assert found(ex, 3, right_name(ex), right_key) == RIGHT
+    assert os.environ[variable] == "mine, and long enough"
+    monkeypatch.delenv(variable)
+    assert ex.check(3, lambda n: 1 / 0, right_key).kind is Kind.ERROR
+    assert variable not in os.environ
+
+
+@pytest.mark.parametrize("wrong", [lambda n: b"bytes", lambda n: None])
+def test_a_pseudonym_of_another_type_is_the_cells_error(ex, wrong):
+    verdict = ex.check(3, wrong, right_key)
+    assert verdict.kind is Kind.ERROR
+    assert "has to return a str" in verdict.text
+
+
+# -- question 4 ---------------------------------------------------------------------------------
+
+
+def phc(word, memory=19_456, passes=2, lanes=1):
+    made = Argon2id(
+        salt=os.urandom(16), length=32, iterations=passes, lanes=lanes, memory_cost=memory
+    )
+    return made.derive_phc_encoded(word.encode())
+
+
+def fits(ex, stored, word):
+    if stored.startswith("old$"):
+        _, salt, digest = stored.split("$")
+        return passwords._SCHEMES[ex.task(4)["scheme"]](salt.encode(), word.encode()) == digest
+    try:
+        Argon2id.verify_phc_encoded(word.encode(), stored)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("memory", "passes", "lanes", "good"),
+    [(47_104, 1, 1, True), (12_288, 3, 1, True), (7_168, 5, 1, True), (7_168, 9, 1, True),
+     (20_000, 2, 2, True), (19_455, 2, 1, False), (7_168, 4, 1, False), (19_456, 1, 1, False),
+     (4_096, 30, 1, False)],
+)  # fmt: skip
+def test_what_is_strong_is_owasps_table(memory, passes, lanes, good):
+    record = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$c2FsdHNhbHQ$aGFzaGhhc2g"
+    assert passwords.strong(record) is good
+
+
+def test_what_is_no_argon2id_is_not_strong():
+    assert not passwords.strong("")
+    assert not passwords.strong("$argon2id$m=99999,t=9,p=1")
+    d = Argon2d(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=19_456)
+    assert not passwords.strong(d.derive_phc_encoded(b"word"))
+
+
+def login_of(ex, upgrade=phc):
+    def login(stored, word):
+        if not fits(ex, stored, word):
+            return False, stored
+        return True, stored if passwords.strong(stored) else upgrade(word)
+
+    return login
+
+
+def test_a_pepper_is_right(ex):
+    pepper = secrets.token_bytes(32)
+
+    def mixed(word):
+        return hmac.digest(pepper, word.encode(), "sha256").hex()
+
+    def login(stored, word):
+        of_ours = stored.startswith("$argon2id$") and passwords.strong(stored)
+        good = fits(ex, stored, mixed(word) if of_ours else word)
+        return good, stored if of_ours or not good else phc(mixed(word))
+
+    assert found(ex, 4, lambda word: phc(mixed(word)), login) == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [
+        (lambda word: f"plain${word}", "readable"),
+        (lambda word: word[::-1], "readable"),
+        (lambda word: hashlib.sha512(word.encode()).hexdigest(), "fast_hash"),
+        (lambda word: phc(word, 8, 1), "too_weak"),
+    ],
+)
+def test_other_weak_records_are_told(ex, store, name):
+    assert found(ex, 4, store, login_of(ex)) == name
+
+
+def test_waiting_makes_no_slow_hash(ex):
+    def store(word):
+        time.sleep(0.02)
+        return hashlib.sha512(word.encode()).hexdigest()
+
+    assert found(ex, 4, store, login_of(ex)) == "fast_hash"
+
+
+def test_nobody_and_everybody_may_enter(ex):
+    assert found(ex, 4, phc, lambda stored, word: (False, stored)) == "right_refused"
+    assert found(ex, 4, phc, lambda stored, word: (True, stored)) == "compares_nothing"
+
+
+def test_a_login_that_makes_a_strong_record_worse_is_told(ex):
+    def login(stored, word):
+        return fits(ex, stored, word), phc(word, 8, 1)
+
+    assert found(ex, 4, phc, login) == "right_refused"
+
+
+def test_an_upgrade_that_is_still_weak_is_told(ex):
+    outcome = found(ex, 4, phc, login_of(ex, lambda word: phc(word, 8_192, 2)))
+    assert outcome == "never_upgraded"
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda s, w: True, lambda s, w: (1, s), lambda s, w: (True, None)]
+)
+def test_a_login_of_another_form_is_the_cells_error(ex, wrong):
+    verdict = ex.check(4, phc, wrong)
+    assert verdict.kind is Kind.ERROR
+    assert "two things" in verdict.text
+
+
+# -- question 5 ---------------------------------------------------------------------------------
+
+
+def places(ex):
+    return [place.split(".") for place in ex.task(5)["columns"]]
+
+
+def turn(ex, db, people, old, new, keep=()):
+    pairs = [(pseudonymised.pseudonym(new, n), pseudonymised.pseudonym(old, n)) for n in people]
+    for table, column in places(ex):
+        db.executemany(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", pairs)
+        fresh = {new_name for new_name, _ in pairs}
+        for row, value in db.execute(f"SELECT id, {column} FROM {table}").fetchall():
+            if value not in fresh and row not in keep:
+                db.execute(f"DELETE FROM {table} WHERE id = ?", (row,))
+
+
+def finish(db):
+    db.commit()
+    db.execute("VACUUM")
+
+
+def test_row_by_row_is_right(ex):
+    def rotate(db, *given):
+        turn(ex, db, *given)
+        finish(db)
+
+    assert found(ex, 5, rotate) == RIGHT
+
+
+def test_a_view_or_an_index_that_is_added_is_no_fault(ex):
+    def rotate(db, *given):
+        (table, column), *_ = places(ex)
+        db.execute(f"CREATE VIEW people AS SELECT DISTINCT {column} FROM {table}")
+        turn(ex, db, *given)
+        finish(db)
+
+    # A view that was made before the failure stays: it holds nothing, and the rows are as before.
+    assert found(ex, 5, rotate) == RIGHT
+
+
+def test_nothing_done_at_all_is_told(ex):
+    assert found(ex, 5, lambda db, *given: None) == "a_table_forgotten"
+
+
+def test_everything_emptied_is_told(ex):
+    def rotate(db, *given):
+        for table, _ in places(ex):
+            db.execute(f"DELETE FROM {table}")
+        finish(db)
+
+    assert found(ex, 5, rotate) == "rows_lost"
+
+
+def test_one_pseudonym_for_all_is_told(ex):
+    def rotate(db, people, old, new):
+        turn(ex, db, people, old, new)
+        for table, column in places(ex):
+            db.execute(
+                f"UPDATE {table} SET {column} = ?", [pseudonymised.pseudonym(new, people[0])]
+            )
+        finish(db)
+
+    assert found(ex, 5, rotate) == "joins_lost"
+
+
+def test_a_list_that_is_emptied_is_still_in_the_file_without_vacuum(ex):
+    def rotate(db, *given):
+        turn(ex, db, *given)
+        db.commit()
+
+    for _ in range(3):  # keys are drawn anew each time
+        assert found(ex, 5, rotate) == "left_in_the_file"
+
+
+def test_an_error_that_is_swallowed_half_way_is_told(ex):
+    def rotate(db, *given):
+        try:
+            turn(ex, db, *given)
+        except Exception:
+            db.commit()
+        finish(db)
+
+    assert found(ex, 5, rotate) == "half_way"
+
+
+def test_a_list_of_old_and_new_in_bytes_is_found(ex):
+    def rotate(db, people, old, new):
+        db.execute("CREATE TABLE renamed (old BLOB)")
+        rows = [(bytes.fromhex(pseudonymised.pseudonym(old, n)),) for n in people]
+        db.executemany("INSERT INTO renamed VALUES (?)", rows)
+        turn(ex, db, people, old, new)
+        finish(db)
+
+    assert found(ex, 5, rotate) == "mapping_left"
+
+
+def test_the_people_of_the_database_are_impossible_and_no_two_alike():
+    for district in identifiers.DISTRICTS:
+        made = pseudonymised.numbers(district)
+        assert len(set(made)) == pseudonymised.PEOPLE
+        assert all(number.startswith(f"00{district:04d}") for number in made)
+    assert names._bits(["ab", "cd"]) == 2
