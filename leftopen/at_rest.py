@@ -5,12 +5,18 @@ made of the others hides them from this search, and from nobody who has the comp
 """
 
 import contextlib
-from collections.abc import Collection, Iterable
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from leftopen.errors import DataError
 from leftopen.lab import Lab
 
+# A page of PostgreSQL's write-ahead log, and its header; a file's first page has a longer one
+# (xlog_internal.h: SizeOfXLogShortPHD and SizeOfXLogLongPHD, with the default page of 8 kB).
+_WAL, _PAGE, _HEADER, _FIRST_HEADER = "pg_wal", 8192, 24, 40
 _HEAD = 4  # bytes by which a value is looked for before it is compared whole
 
 PLACES = {
@@ -83,7 +89,7 @@ def shown(files: Path | Iterable[Path], values: Iterable[str]) -> set[str]:
     for path in files:
         with contextlib.suppress(FileNotFoundError):  # a server removes files of its own
             if path.is_file() and not path.is_symlink():
-                found |= _in(path.read_bytes(), by_head)
+                found |= _in(_read(path), by_head)
     return {raw.decode() for raw in found}
 
 
@@ -92,6 +98,16 @@ def share(found: Collection[str], values: Collection[str]) -> str:
     if not found:
         return "none"
     return "all" if len(set(found)) == len(set(values)) else "some"
+
+
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    if path.parent.name != _WAL:
+        return data
+    # A record goes on behind the header of the next page, which would tear values apart.
+    pages = range(_PAGE, len(data), _PAGE)
+    rest = [data[at + _HEADER : at + _PAGE] for at in pages]
+    return b"".join([data[_FIRST_HEADER:_PAGE], *rest])
 
 
 def _in(data: bytes, by_head: dict[bytes, set[bytes]]) -> set[bytes]:
@@ -107,3 +123,37 @@ def _in(data: bytes, by_head: dict[bytes, set[bytes]]) -> set[bytes]:
 
 def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+
+
+class Desk:
+    """A folder to work in, gone with the notebook; each name in it is new each time."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="leftopen-")
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return Path(self._folder.name)
+
+    def new(self, name: str) -> Path:
+        """A path of this name that is free, in a folder of its own."""
+        return Path(tempfile.mkdtemp(prefix="leftopen-", dir=self.folder)) / name
+
+    def clear(self) -> None:
+        """Remove all that lies in it."""
+        self._folder.cleanup()
+        self.folder.mkdir(mode=0o700)
+
+
+def tried(do: Callable, *arguments: Any) -> str:
+    """Do something, and say in one line what came of it.
+
+    Returns:
+        ``"yes"``; or what is wrong, without the folders before the names.
+    """
+    try:
+        do(*arguments)
+    except DataError as error:
+        return re.sub(r"\S*/leftopen-\w+/", "", str(error))
+    return "yes"
