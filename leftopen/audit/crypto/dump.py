@@ -115,7 +115,7 @@ def _tables(name: str, data: bytes) -> Iterator[tuple[str, list[dict]]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return
-    if name.rpartition("/")[2].startswith("data ") and "\t" in text:  # a table of pg_dump -Fc
+    if re.search(r"/data \d+$", name):  # a table of pg_dump -Fc
         lines = (line.split("\t") for line in text.splitlines() if line != "\\.")
         yield name, _rows(lines, None)
     elif _COPY.search(text):

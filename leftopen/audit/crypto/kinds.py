@@ -166,7 +166,7 @@ def is_readable(value: Any) -> bool:
     if isinstance(value, bytes):
         return len(value) > 0 and _is_text(value)
     if isinstance(value, str):
-        return raw_of(value) is None
+        return not (_HEX.fullmatch(value) or _BASE64.fullmatch(value))  # or it may be either
     return isinstance(value, int | float | date | Decimal)
 
 

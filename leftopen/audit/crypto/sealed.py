@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from leftopen.audit.checks import check
-from leftopen.audit.crypto import ciphertext
-from leftopen.audit.crypto.kinds import Column, bytes_in, columns, is_digest, is_readable, raw_of
+from leftopen.audit.crypto import ciphertext, encodings
+from leftopen.audit.crypto.kinds import Column, columns, is_digest, is_readable, raw_of
 from leftopen.audit.crypto.sample import words
 from leftopen.audit.report import Finding, Severity
 
@@ -280,7 +280,7 @@ def _short(value: Any) -> bytes | None:
         try:
             return bytes.fromhex(value)
         except ValueError:
-            value = bytes_in(value) or value.encode()
+            value = dict(encodings.decoded(value.encode())).get("base64", value.encode())
     return bytes(value) if isinstance(value, bytes) and 8 <= len(value) <= 24 else None
 
 
