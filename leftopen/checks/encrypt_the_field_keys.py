@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from bson.binary import Binary
 from pymongo import MongoClient
@@ -21,8 +22,16 @@ _HOLDER = "as the holder of the new master key"
 _FORMER = "as somebody who kept the old master key"
 _WITH_BOTH = "as somebody with a copy of the old data and either master key"
 
-_COPIED: "weakref.WeakKeyDictionary[Lab, dict[int, Binary]]" = weakref.WeakKeyDictionary()
-"""The ciphertexts with which a lab began: what left the house can be kept by anybody."""
+
+@dataclass(frozen=True)
+class _Copied:
+    """What somebody may have kept of a lab as it began: ciphertexts, and wrapped data keys."""
+
+    values: dict[int, Binary] = field(default_factory=dict)
+    keys: list[bytes] = field(default_factory=list)
+
+
+_COPIED: "weakref.WeakKeyDictionary[Lab, _Copied]" = weakref.WeakKeyDictionary()
 
 
 def task(draw: Draw) -> Task:
@@ -43,7 +52,7 @@ def _key_name(number: int) -> str:
 
 def open_lab(task: Task) -> MongoLab:
     """People with a data key each, and a dump of them and of the key vault."""
-    copied: dict[int, Binary] = {}
+    copied = _Copied()
 
     def prepare(client: MongoClient) -> None:
         client.drop_database("encryption")
@@ -52,8 +61,10 @@ def open_lab(task: Task) -> MongoLab:
             for person in vault.people(_SEED, _PEOPLE):
                 number = person["_id"]
                 key = encryption.create_data_key("local", key_alt_names=[_key_name(number)])
-                copied[number] = encryption.encrypt(person[_FIELD], vault.RANDOM, key_id=key)
-                database["people"].update_one({"_id": number}, {"$set": {_FIELD: copied[number]}})
+                value = encryption.encrypt(person[_FIELD], vault.RANDOM, key_id=key)
+                database["people"].update_one({"_id": number}, {"$set": {_FIELD: value}})
+                copied.values[number] = value
+        copied.keys.extend(_named(client, vault.VAULT).distinct("keyMaterial"))
         for source, target in ((vault.VAULT, _DUMP_KEYS), ("sensenets.people", _DUMP_PEOPLE)):
             _named(client, target).insert_many(list(_named(client, source).find()))
 
@@ -139,6 +150,10 @@ class _Trial:
 
     def _old_opens_elsewhere(self, by_old: dict) -> str | None:
         left = [place for place, keys in by_old.items() if keys]
+        for where, document in vault.documents(self.client):  # also within another document
+            if where not in left and any(key in document.raw for key in self.copied.keys):
+                self.at.note(_FORMER, f"look for old data keys in {where}", "found")
+                left.append(where)
         self.at.values["where"] = ", ".join(left)
         return "old_opens_dump" if left else None
 
@@ -168,7 +183,7 @@ class _Trial:
 
     def _opens_with(self, places: list[str]) -> list[str]:
         """Where a data key stands with which the forgotten person's old ciphertext opens."""
-        value, found = self.copied[self.forget], []
+        value, found = self.copied.values[self.forget], []
         for place in places:
             for master in (self.new, self.old):
                 with vault.with_key(self.client, master, place) as encryption:

@@ -84,8 +84,8 @@ class _Trial:
         self.now = {person["_id"]: person for person in self.people.find()}
         self.fields = list(_fields(at.task))
         self.old = list(self.before)[:_OLD]
-        first = self.before[self.old[0]]
-        self.clear = {**first, "_id": _NEW_ID}
+        # Somebody else, in case that the collection keeps a field unique.
+        self.clear = {**vault.people(_SEED + 1, 1)[0], "_id": _NEW_ID}
         self.sealed = _sealed(encryption, at.task, self.clear)
 
     def judged(self) -> str:

@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
@@ -40,6 +41,7 @@ _AWARE = CodecOptions(tz_aware=True)
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _ENCRYPTED = 6  # the subtype of binary data
 _OWN = ("admin", "config", "local")
+_LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
 _SEEDS = 2_100  # small numbers and years
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
 _CELL = re.compile(r"ipykernel_|<ipython-input")  # the names of cells
@@ -161,7 +163,15 @@ def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str]
     told = keys.in_cells(master) or keys.find(master, [*cells, *_constants(cells)])
     if any(place.endswith(_FROM_PASSWORD) for place in told):
         return "password", "a word in the notebook"
-    return ("notebook", "a cell") if told else None
+    if told:
+        return "notebook", "in a cell"
+    beside = [path for path in Path.cwd().iterdir() if path.is_file() and _is_small(path)]
+    found = [path.name for path in sorted(beside) if plain_in_folder(path, forms)]
+    return ("notebook", f"in the file {found[0]} beside it") if found else None
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size < _LARGEST
 
 
 def _cells() -> list[str]:

@@ -1,0 +1,272 @@
+"""Exercise 13: answers that nobody is shown, wrong ones with their fault, and right ones."""
+
+import os
+import random
+import secrets
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.encryption import ClientEncryption
+
+from leftopen.checks import encrypt_the_field_counts as counts
+from leftopen.checks import encrypt_the_field_vault as vault
+from leftopen.checks.encrypt_the_field import QUESTIONS
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt
+from leftopen.learner import Draw
+
+needs_server = pytest.mark.needs("mongodb")
+
+
+class Asked:
+    """A question with its server, and what a check says of it."""
+
+    def __init__(self, number, learner="ada"):
+        self.question = QUESTIONS[number]
+        self.task = self.question.task(Draw(learner, "13"))
+        self.lab = self.question.lab(self.task)
+        self.client = MongoClient(self.lab.inside.uri, tz_aware=True)
+        self.people = self.client["sensenets"]["people"]
+
+    def told(self, *answer):
+        return self.question.check(Attempt(self.task), self.lab, *answer)
+
+    def encryption(self, place=vault.VAULT, **masters):
+        providers = {name.replace("_", ":"): {"key": key} for name, key in masters.items()}
+        return ClientEncryption(providers, place, self.client, CodecOptions(tz_aware=True))
+
+    def close(self):
+        self.client.close()
+        self.lab.close()
+
+
+@pytest.fixture
+def asked(request):
+    found = Asked(request.param)
+    yield found
+    found.close()
+
+
+def question(number):
+    return pytest.mark.parametrize("asked", [number], indirect=True)
+
+
+# -- 1: fields -----------------------------------------------------------------------------------
+
+
+def encrypt(asked, master, at_random=vault.RANDOM, key_each=False):
+    """Encrypt everybody's fields; with a data key for each person's other fields, if wanted."""
+    asked.client.drop_database("encryption")
+    encryption = asked.encryption(local=master)
+    common = encryption.create_data_key("local")
+    searched, others = asked.task["searched"], asked.task["others"]
+    for person in vault.people(13, 60):
+        own = encryption.create_data_key("local") if key_each else common
+        hidden = {name: encryption.encrypt(person[name], at_random, key_id=own) for name in others}
+        hidden[searched] = encryption.encrypt(person[searched], vault.FIXED, key_id=common)
+        asked.people.replace_one({"_id": person["_id"]}, {**person, **hidden}, upsert=True)
+
+
+@needs_server
+@question(1)
+def test_fields(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    master = secrets.token_bytes(96)
+    assert asked.told(master) == UNTOUCHED
+    with pytest.raises(BadAnswer, match="32 bytes"):
+        asked.told(master[:32])
+    # Deterministic under a key for each person: nobody's value equals another's, so nothing tells.
+    encrypt(asked, master, vault.FIXED, key_each=True)
+    assert asked.told(master) == RIGHT
+    encrypt(asked, master)
+    assert asked.told(master) == RIGHT
+    # One person of sixty was forgotten.
+    plain = vault.people(13, 60)[30]
+    asked.people.replace_one({"_id": plain["_id"]}, plain)
+    assert asked.told(master) == "left_plain"
+    encrypt(asked, master)
+    # Two people share a ciphertext: it was copied, and is now another's value.
+    group = asked.task["others"][0]
+    for other in (p for p in vault.people(13, 60)[1:] if p[group] == vault.people(13, 1)[0][group]):
+        copied = asked.people.find_one({"_id": 1})[group]
+        asked.people.update_one({"_id": other["_id"]}, {"$set": {group: copied}})
+        break
+    assert asked.told(master) == "deterministic_shared"
+    encrypt(asked, master)
+    # The searched values stand in clear elsewhere, deep in another document.
+    number = plain[asked.task["searched"]]
+    asked.client["other"]["log"].insert_one({"lines": [{"text": f"looked for {number}"}]})
+    assert asked.told(master) == "copy_left"
+    asked.client.drop_database("other")
+    # The key in a file beside the notebook, as text.
+    (tmp_path / "key.txt").write_text(f"master = {b64encode(master).decode()}\n")
+    assert asked.told(master) == "key_in_notebook"
+    (tmp_path / "key.txt").unlink()
+    assert asked.told(master) == RIGHT
+    # The vault is gone.
+    asked.client.drop_database("encryption")
+    assert asked.told(master) == "will_not_open"
+    for key in (bytes(range(96)), random.Random(2026).randbytes(96), sha256(b"x").digest() * 3):
+        encrypt(asked, key)
+        assert asked.told(key) == "weak_key"
+
+
+def test_drawn_keys_are_not_weak_in_whatever_writing():
+    for key in (secrets.token_bytes(96), secrets.token_hex(48).encode(), os.urandom(96)):
+        assert not vault.is_weak(key)
+
+
+# -- 2: the rule ---------------------------------------------------------------------------------
+
+
+@needs_server
+@question(2)
+def test_rules(asked):
+    fields = [asked.task["searched"], *asked.task["others"]]
+    encryption = asked.encryption(local=asked.task["master"].encode())
+    before = list(asked.people.find())
+
+    def rule(each, validator=None):
+        schema = validator or {"$jsonSchema": {"properties": dict.fromkeys(fields, each)}}
+        asked.client["sensenets"].command("collMod", "people", validator=schema)
+
+    def encrypt_old(key="people"):
+        for person in vault.people(14, 5):
+            hidden = {
+                name: encryption.encrypt(
+                    person[name],
+                    vault.FIXED if name == "idNumber" else vault.RANDOM,
+                    key_alt_name=key,
+                )
+                for name in fields
+            }
+            changed = {"$set": hidden}
+            asked.people.update_one(
+                {"_id": person["_id"]}, changed, bypass_document_validation=True
+            )
+
+    assert asked.told() == UNTOUCHED
+    rule({"encrypt": {}})
+    assert asked.told() == "old_ones_stuck"
+    encrypt_old()
+    assert asked.told() == RIGHT
+    # A field that has to be unique does not trouble the check, which writes people of its own.
+    asked.people.create_index("idNumber", unique=True)
+    assert asked.told() == RIGHT
+    # Whatever else the collection asks for, the application keeps.
+    rule(None, {"$jsonSchema": {
+        "required": fields, "properties": {name: {"encrypt": {}} for name in fields}
+    }})  # fmt: skip
+    assert asked.told() == RIGHT
+    # Texts alone are refused: a date in clear comes in.
+    rule(None, {"$nor": [{name: {"$type": "string"}} for name in fields]})
+    assert asked.told() == "some_fields"
+    rule(None, {name: {"$type": "binData"} for name in fields})
+    assert asked.told() == "any_bytes"
+    # The five under another data key: nobody finds them with the task's.
+    rule({"encrypt": {}})
+    encryption.create_data_key("local", key_alt_names=["another"])
+    encrypt_old("another")
+    assert asked.told() == "old_not_found"
+    # An unneeded demand that the application does not meet.
+    rule(None, {"$jsonSchema": {
+        "required": ["checked"], "properties": {name: {"encrypt": {}} for name in fields}
+    }})  # fmt: skip
+    assert asked.told() == "application_refused"
+    # The check left nobody behind.
+    assert [p["_id"] for p in asked.people.find()] == [p["_id"] for p in before]
+    asked.client.drop_database("encryption")
+    assert asked.told() == "lost"
+
+
+# -- 3: counting ---------------------------------------------------------------------------------
+
+
+def tasks():
+    """The task of each town that can be drawn."""
+    found = {}
+    for number in range(400):
+        task = counts.task(Draw(f"learner {number}", "13"))
+        found.setdefault(task["town"], task)
+    return found
+
+
+def test_every_town_can_be_recovered_by_ranks_and_by_no_other_order():
+    drawn = tasks()
+    assert len(drawn) == 24
+    for town, task in drawn.items():
+        truth = counts._truth(town)
+        statistic = task["statistic"]
+        by_size = sorted(statistic, key=statistic.get, reverse=True)
+        many = [sum(quarter == name for quarter in truth.values()) for name in by_size]
+        assert many == sorted(many, reverse=True)
+        assert len(set(many)) == len(many)
+        assert {truth[person] for person in task["people"]} == set(statistic)
+        # The nearest share gives the same quarter: an alternative in every town.
+        whole, people = sum(statistic.values()), len(truth)
+        for name, there in zip(by_size, many, strict=True):
+            nearest = min(statistic, key=lambda n: abs(statistic[n] / whole - there / people))
+            assert nearest == name
+        column = [truth[n].encode() for n in sorted(truth)]
+        wrong = counts._mistakes(task, column)
+        answers = [tuple(told[person] for person in task["people"]) for told in wrong.values()]
+        right = tuple(truth[person] for person in task["people"])
+        assert right not in answers
+        assert len(set(answers)) == len(answers)
+
+
+@needs_server
+@question(3)
+def test_answers_that_cannot_be_compared_are_the_cells_error(asked):
+    truth = counts._truth(asked.task["town"])
+    assert asked.told(truth) == RIGHT
+    some = {person: truth[person] for person in asked.task["people"]}
+    assert asked.told(some) == RIGHT
+    with pytest.raises(BadAnswer, match="no entry for"):
+        asked.told({})
+    with pytest.raises(BadAnswer, match="no entry for"):
+        asked.told({str(person): name for person, name in some.items()})
+    with pytest.raises(BadAnswer, match="'Quarter 9'"):
+        asked.told(some | {asked.task["people"][0]: "Quarter 9"})
+    first, second = list(some)[:2]
+    swapped = some | {first: some[second], second: some[first]}
+    assert asked.told(swapped) == "some_wrong"
+
+
+# -- 5: keys -------------------------------------------------------------------------------------
+
+
+@needs_server
+@question(5)
+def test_keys(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    old, new, between = asked.task["old_master"].encode(), *map(secrets.token_bytes, (96, 96))
+    keys = asked.client["encryption"]["__keyVault"]
+    dump = list(asked.client["dump"]["keys"].find())
+    assert asked.told(new) == "not_rotated"
+    with pytest.raises(BadAnswer, match="has 5 bytes"):
+        asked.told(b"short")
+    # Twice, so that the provider's name is the old one again.
+    asked.encryption(local=old, local_x=between).rewrap_many_data_key({}, provider="local:x")
+    asked.encryption(local=new, local_x=between).rewrap_many_data_key({}, provider="local")
+    assert asked.told(new) == "not_shredded"
+    assert asked.told(between) == "others_lost"
+    keys.delete_one({"keyAltNames": f"person-{asked.task['forget']}"})
+    assert asked.told(new) == "dump_forgotten"
+    asked.client["dump"]["keys"].drop()
+    assert asked.told(new) == RIGHT
+    asked.client["dump"]["people"].drop()
+    assert asked.told(new) == RIGHT
+    # The old vault as a part of one document.
+    asked.client["sensenets"]["notes"].insert_one({"kept": dump[:3]})
+    assert asked.told(new) == "old_opens_dump"
+    asked.client["sensenets"]["notes"].drop()
+    # The record may go, too.
+    asked.people.delete_one({"_id": asked.task["forget"]})
+    assert asked.told(new) == RIGHT
+    # Somebody's field was emptied.
+    asked.people.update_one({"_id": 1}, {"$set": {"homeAddress": None}})
+    assert asked.told(new) == "others_lost"
