@@ -17,7 +17,10 @@ from leftopen.lab_opensearch import quiet
 # The first that fits counts, so the more exact stand above the more general.
 _REASONS = (
     (r"Hostname mismatch|IP address mismatch|does not match host name", "made for another name"),
-    (r"certificate has expired", "the certificate has expired"),
+    (
+        r"certificate has expired|certificate is expired|CertificateExpired",
+        "the certificate has expired",
+    ),
     (
         r"self.signed certificate|unable to get (local )?issuer|unable to verify the first",
         "an authority that is not trusted",
@@ -25,17 +28,20 @@ _REASONS = (
     (r"certificate verify failed|CERTIFICATE_VERIFY_FAILED", "the certificate does not verify"),
     (r"no protocols available|protocol version|unsupported protocol", "no common version of TLS"),
     (r"no encryption", "the server wants TLS"),
+    (r"server does not support SSL", "the server has no TLS"),
     (
         r"requires a valid client certificate|certificate required",
         "a client certificate is missing",
     ),
     (r"certificate authentication failed", "the client certificate has another name"),
+    (r"channel binding check failed", "the proof is for another connection"),
     (
         r"channel binding (is )?required|authentication method requirement",
         "the client does not log in this way",
     ),
-    (r"[Aa]uthentication failed|password authentication|Unauthorized", "the login is refused"),
     (r"[Nn]ot authorized|permission denied|AuthorizationException", "not permitted"),
+    (r"Could not find user", "there is no such account"),
+    (r"[Aa]uthentication failed|password authentication|Unauthorized", "the login is refused"),
     (
         r"connection closed|closed the connection|[Rr]eset by peer|Broken pipe|EOF|alert|aborted",
         "the server hangs up",
@@ -60,7 +66,7 @@ def tried(question: Callable[[], Any]) -> Any:
         try:
             return question()
         except (PyMongoError, psycopg.Error, OpenSearchException) as error:
-            words = str(error) or repr(error)
+            words = f"{error} {error!r}"
             for pattern, reason in _REASONS:
                 if re.search(pattern, words):
                     return f"no: {reason}"

@@ -2,7 +2,13 @@
 
 import psycopg
 import pytest
-from opensearchpy.exceptions import AuthorizationException, ConnectionError, SSLError
+from opensearchpy.exceptions import (
+    AuthenticationException,
+    AuthorizationException,
+    ConnectionError,
+    SSLError,
+    TransportError,
+)
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from leftopen.tls_words import tried
@@ -44,6 +50,14 @@ SQL_NAME = 'server certificate for "warehouse" does not match host name "localho
             SSLError("N/A", "certificate has expired", None),
             "the certificate has expired",
         ),
+        (
+            OperationFailure("The provided SSL certificate is expired or not yet valid", 140),
+            "the certificate has expired",
+        ),
+        (
+            TransportError(500, "exception", {"error": {"reason": "CertificateExpiredException"}}),
+            "the certificate has expired",
+        ),
         (ServerSelectionTimeoutError("localhost:1: connection closed"), "the server hangs up"),
         (
             psycopg.OperationalError("FATAL:  connection requires a valid client certificate"),
@@ -53,8 +67,22 @@ SQL_NAME = 'server certificate for "warehouse" does not match host name "localho
             psycopg.OperationalError('FATAL:  certificate authentication failed for user "door"'),
             "the client certificate has another name",
         ),
+        (
+            psycopg.OperationalError("FATAL:  SCRAM channel binding check failed"),
+            "the proof is for another connection",
+        ),
+        (OperationFailure('Could not find user "CN=a"', 11), "there is no such account"),
+        (
+            psycopg.OperationalError("server does not support SSL, but SSL was required"),
+            "the server has no TLS",
+        ),
         (OperationFailure("Authentication failed.", 18), "the login is refused"),
-        (OperationFailure("not authorized on sensenets", 13), "not permitted"),
+        (
+            OperationFailure("not authorized on sensenets, 'codeName': 'Unauthorized'", 13),
+            "not permitted",
+        ),
+        (psycopg.errors.InsufficientPrivilege("permission denied for table a"), "not permitted"),
+        (AuthenticationException(401, "Unauthorized", None), "the login is refused"),
         (AuthorizationException(403, "AuthorizationException", None), "not permitted"),
     ],
 )
