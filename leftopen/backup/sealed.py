@@ -204,6 +204,8 @@ def _unpack(archive: BinaryIO, folder: Path, sealed: Path) -> None:
     try:
         with tarfile.open(fileobj=archive, mode="r:") as tar:
             for entry in tar:
+                if entry.isdir():  # as in a tar of somebody else's; extract makes what it needs
+                    continue
                 if not entry.isfile():
                     raise DataError(f"{sealed} holds a link or a device, {entry.name}: refused.")
                 tar.extract(entry, folder, filter="data")
