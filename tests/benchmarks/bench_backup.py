@@ -112,7 +112,8 @@ def postgres(times: int) -> None:
         uri = lab.inside.uri_of("doors_1")
         copy = (
             "INSERT INTO passages SELECT passage + n::bigint * 100000000, at, building, door, "
-            f"direction, person, visitor, flat, status FROM passages, generate_series(1, {times - 1}) n"
+            "direction, person, visitor, flat, status "
+            f"FROM passages, generate_series(1, {times - 1}) n"
         )
         sql(uri, copy)
         sql(uri, "CREATE INDEX ON passages (person)")
