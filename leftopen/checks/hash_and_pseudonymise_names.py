@@ -7,6 +7,7 @@ whether people stay apart. Its code is not read.
 import base64
 import hashlib
 import hmac
+import linecache
 import math
 import os
 import random
@@ -30,6 +31,7 @@ _PEOPLE = 300
 _ENOUGH_BITS = 58  # in 36.5 million pseudonyms of so many bits, a pair is alike once in 400 times
 _KEY_BITS = 110
 _MOST_ALIKE = 0.5
+_CELL = re.compile(r"ipykernel_\d+|<ipython-input")
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
 
 
@@ -87,16 +89,26 @@ def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> 
         return wrong
     for place, near in _nearly(first, second):
         if of(numbers[0], near) == one:
-            at.values["place"] = place + 1
-            at.note("the function", f"a key with another character {place + 1}", "the same")
+            at.values["place"] = place
+            at.note("the function", f"a key with another character {place}", "the same")
             return "part_of_the_key"
     if wrong := _apart(at, numbers, [of(number, first) for number in numbers]):
         return wrong
     mine = os.environ.get(variable, "")
-    if len(mine) >= keys.SHORTEST and (places := keys.in_cells(mine.encode())):
-        at.note("your notebook", "look for the key", places[0])
+    if len(mine) >= keys.SHORTEST and _in_a_cell(mine.encode()):
+        at.note("your notebook", "look for the key in its cells", "there it is")
         return "key_in_a_cell"
     return RIGHT
+
+
+def _in_a_cell(key: bytes) -> bool:
+    """Whether a key stands in a cell that was run, or in what a cell showed.
+
+    IPython gives each cell to ``linecache``, for tracebacks, also where it keeps no history.
+    """
+    cells = ["".join(entry[2]) for name, entry in list(linecache.cache.items())
+             if _CELL.search(name) and len(entry) > 2]  # fmt: skip
+    return bool(keys.in_cells(key) or keys.find(key, cells))
 
 
 def _text(function: Callable[[], object], name: str) -> str:
@@ -185,14 +197,23 @@ def _without_variable(at: Attempt, of: Callable[[str, str | None], str], number:
     return "falls_back"
 
 
-def _nearly(first: str, second: str) -> Iterator[tuple[int, str]]:
-    """A key with one character of another one: places near its beginning, middle and end."""
+_PARTS = {
+    "at its beginning": 0.02,
+    "in its first half": 0.3,
+    "in its middle": 0.55,
+    "in its second half": 0.8,
+    "near its end": 0.93,
+}
+
+
+def _nearly(first: str, second: str) -> Iterator[tuple[str, str]]:
+    """A key with one character of another one: where, and the key."""
     width = min(len(first), len(second))
-    for share in (0.02, 0.3, 0.55, 0.8, 0.93):
+    for where, share in _PARTS.items():
         differing = [n for n in range(int(share * width), width) if first[n] != second[n]]
         if differing and differing[0] < width - 2:  # the last ones may be padding
             place = differing[0]
-            yield place, first[:place] + second[place] + first[place + 1 :]
+            yield where, first[:place] + second[place] + first[place + 1 :]
 
 
 def _apart(at: Attempt, numbers: list[str], made: list[str]) -> str:
@@ -214,13 +235,15 @@ def _apart(at: Attempt, numbers: list[str], made: list[str]) -> str:
         at.values["what"] = "most of what two numbers have in common"
         at.note("two numbers that hardly differ", "characters that are the same", f"{alike:.0%}")
         return "shines_through"
-    at.note(
-        "the function", f"{len(made)} people", f"{different} pseudonyms, {min(bits, 512):.0f} bits"
-    )
+    at.note("the function", f"{len(made)} people", f"{different} pseudonyms, {_told(bits)}")
     if bits < _ENOUGH_BITS or different < len(made):
         at.values.update(bits=round(bits), different=different, people=len(made))
         return "people_collide"
     return ""
+
+
+def _told(bits: float) -> str:
+    return "enough bits" if bits >= _ENOUGH_BITS else f"{bits:.0f} bits"
 
 
 def _alike(made: list[str]) -> float:
