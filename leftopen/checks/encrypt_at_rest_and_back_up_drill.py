@@ -137,9 +137,7 @@ def drill(at: Attempt, lab: PostgresLab) -> str:
     note, role = _left(at.task)
     with _operator(lab) as operator:
         tables = {name for (name,) in operator.execute(_TABLES)}
-        roles = {
-            name for (name,) in operator.execute("SELECT rolname FROM pg_roles WHERE rolsuper")
-        }
+        roles = {name for (name,) in operator.execute(_STRANGE, [role])}
         if not tables & set(sql_lab.TABLES):
             if lab.is_as_found and note in tables and role in roles:
                 return UNTOUCHED
@@ -154,17 +152,16 @@ def drill(at: Attempt, lab: PostgresLab) -> str:
     at.values["names"] = ", ".join(surplus)
     if surplus:
         return "note_kept"
-    strange = sorted(roles - {"postgres"})
-    at.note(
-        "on the server",
-        "look for superusers and accounts that are not yours",
-        ", ".join(strange) or "none",
-    )
+    strange = sorted(roles)
+    at.note("on the server", "look for accounts that are not yours", ", ".join(strange) or "none")
     at.values["names"] = ", ".join(strange)
     return "stranger_stays" if strange else _door(at, lab)
 
 
-_SUPERUSERS = "SELECT rolname FROM pg_roles WHERE rolsuper OR (rolcanlogin AND rolname = %s)"
+_STRANGE = """
+SELECT rolname FROM pg_roles WHERE rolname <> 'postgres'
+AND (rolsuper OR (rolcanlogin AND rolname = %s))
+"""
 _TABLES = """
 SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE relkind IN ('r', 'p', 'm', 'v') AND nspname NOT IN ('pg_catalog', 'information_schema',

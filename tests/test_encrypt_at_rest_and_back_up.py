@@ -1,0 +1,344 @@
+"""Exercise 15: wrong answers that nobody is shown, each told its fault; and some right ones."""
+
+import base64
+import json
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pyrage
+import pytest
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pymongo import MongoClient
+
+from leftopen import backup
+from leftopen.cases import tongren
+from leftopen.checks.encrypt_at_rest_and_back_up import QUESTIONS
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt
+from leftopen.learner import Draw
+from leftopen.proof import sql
+
+
+class Asked:
+    """A question with its server, if it has one, and what a check says of an answer."""
+
+    def __init__(self, number):
+        self.question = QUESTIONS[number]
+        self.task = self.question.task(Draw("ada", "15"))
+        self.lab = self.question.lab(self.task) if self.question.lab else None
+        self.values = {}
+
+    def told(self, *answer):
+        at = Attempt(self.task)
+        given = (self.lab, *answer) if self.lab else answer
+        found = self.question.check(at, *given)
+        self.values, self.tried = at.values, at.tried
+        return found
+
+    def run(self, *statements, database="doors_1"):
+        for statement in statements:
+            sql(self.lab.inside.uri_of(database), statement)
+
+
+@pytest.fixture
+def asked(request):
+    found = Asked(request.param)
+    yield found
+    if found.lab:
+        found.lab.close()
+
+
+def question(number):
+    return pytest.mark.parametrize("asked", [number], indirect=True)
+
+
+# -- 1: old copies ------------------------------------------------------------------------------
+
+KEY = AESGCM(bytes(range(32)))
+
+
+def seal(person, number):
+    nonce = os.urandom(12)
+    return nonce + KEY.encrypt(nonce, number.encode(), str(person).encode())
+
+
+def unseal(person, sealed):
+    if isinstance(sealed, str):
+        sealed = base64.b64decode(sealed)
+    return KEY.decrypt(sealed[:12], sealed[12:], str(person).encode()).decode()
+
+
+def seal_all(asked, write=seal, kind="bytea"):
+    column = asked.task["sealed"]
+    rows = sql(asked.lab.inside.uri_of("doors_1"), "SELECT person, id_number FROM residents")
+    asked.run(f"ALTER TABLE residents ADD {column} {kind}")
+    values = []
+    for person, number in rows:
+        written = write(person, number)
+        shown = f"'\\x{written.hex()}'" if kind == "bytea" else f"'{written}'"
+        values.append(f"UPDATE residents SET {column} = {shown} WHERE person = {person}")
+    asked.run("; ".join(values))
+
+
+def sweep(asked):
+    """All brooms, once: what a right answer does, in the order that needs no second round."""
+    tables = sql(
+        asked.lab.inside.uri_of("doors_1"),
+        "SELECT tablename FROM pg_tables "
+        "WHERE schemaname = 'public' AND tablename NOT IN "
+        "('buildings', 'residents', 'visitors', 'passages')",
+    )
+    asked.run(*(f"DROP TABLE {name}" for (name,) in tables), "VACUUM FULL residents")
+    shutil.rmtree(asked.lab.log.parent / "exports", ignore_errors=True)
+    for _ in range(8):
+        asked.run(
+            "SELECT pg_logical_emit_message(true, '', 'x'); SELECT pg_switch_wal()", "CHECKPOINT"
+        )
+    asked.lab.log.write_text("")
+
+
+@pytest.mark.needs("postgres")
+@question(1)
+def test_copies_in_unusual_places_are_found(asked):
+    assert asked.told(unseal) == UNTOUCHED
+    asked.lab.configure("log_statement = 'none'\nwal_recycle = off")
+    seal_all(asked, lambda person, number: base64.b64encode(seal(person, number)).decode(), "text")
+    asked.run("CREATE DATABASE elsewhere", database="postgres")
+    asked.run("CREATE TABLE kept AS SELECT 'a note' AS text", database="elsewhere")
+    asked.run("CREATE MATERIALIZED VIEW numbers AS SELECT id_number FROM residents")
+    # The plain column stays, empty: that is as good as dropping it.
+    asked.run("ALTER TABLE residents ALTER id_number DROP NOT NULL")
+    (number,) = sql(asked.lab.inside.uri_of("doors_1"), "SELECT id_number FROM residents LIMIT 1")[
+        0
+    ]
+    asked.run("UPDATE residents SET id_number = NULL")
+    sweep(asked)
+    assert asked.told(unseal) == "copy_left"
+    assert asked.values["place"] == "the table numbers"
+    asked.run("DROP MATERIALIZED VIEW numbers", "CHECKPOINT")
+    assert asked.told(unseal) == RIGHT
+    asked.run(f"INSERT INTO kept VALUES ('{number}')", database="elsewhere")
+    assert asked.told(unseal) == "copy_left"
+    asked.run("DROP DATABASE elsewhere", database="postgres")
+    sweep(asked)
+    assert asked.told(unseal) == RIGHT
+    asked.run(f"UPDATE residents SET plate = '{number}' WHERE person = 5")
+    assert asked.told(unseal) == "new_writes_alone"
+    asked.run("UPDATE residents SET plate = 'LO-1' WHERE person = 5")
+    assert asked.told(unseal) == "lost"
+
+
+@pytest.mark.needs("postgres")
+@question(1)
+def test_what_only_looks_sealed_or_is_gone(asked):
+    asked.lab.configure("log_statement = 'none'\nwal_recycle = off")
+    dump = asked.lab.log.parent / "night"
+    backup.dump_postgres(asked.lab.inside.uri_of("doors_1"), dump)
+    seal_all(asked, lambda _, number: bytes(byte ^ 0x5A for byte in number.encode()))
+    asked.run("ALTER TABLE residents RENAME id_number TO was")
+    assert asked.told(lambda _, sealed: bytes(b ^ 0x5A for b in sealed).decode()) == (
+        "new_writes_alone"
+    )
+    asked.run("CREATE TABLE plain AS SELECT person, was FROM residents")
+    asked.run("ALTER TABLE residents DROP was")
+    assert asked.told(lambda _, sealed: bytes(b ^ 0x5A for b in sealed).decode()) == "only_encoded"
+    asked.run(
+        "ALTER TABLE residents ADD id_number text",
+        "UPDATE residents r SET id_number = was FROM plain p WHERE p.person = r.person",
+    )
+    asked.run(f"ALTER TABLE residents DROP {asked.task['sealed']}")
+    seal_all(asked)
+    asked.run("ALTER TABLE residents DROP id_number")
+    sweep(asked)
+    assert asked.told(unseal) == "file_left"
+    assert asked.values["place"].startswith("night/")
+    shutil.rmtree(dump)
+    assert asked.told(unseal) == RIGHT
+    asked.run("DELETE FROM residents WHERE person = 7")
+    assert asked.told(unseal) == "lost"
+    asked.lab.log.unlink()
+    with pytest.raises(BadAnswer, match="write an empty text"):
+        asked.told(unseal)
+
+
+# -- 2: a backup --------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("mongodb")
+@question(2)
+def test_backups_that_are_open_or_not_whole(asked, tmp_path):
+    task, secret = asked.task, pyrage.x25519.Identity.generate()
+    public = str(secret.to_public())
+    disk, identity = tmp_path / "disk", tmp_path / "identity.txt"
+    disk.mkdir()
+    identity.write_text(f"# created: today\n# public key: {public}\n{secret}\n")
+    identity.chmod(0o600)
+    uri = asked.lab.inside.uri_as(task["administrator"], task["password"])
+    with MongoClient(uri) as client:
+        dump = backup.dump_mongodb(client, "sensenets", tmp_path / "dump")
+        with pytest.raises(BadAnswer, match="not a folder with files"):
+            asked.told(disk, identity)
+        file = backup.seal(dump, disk / "a.age", public)
+        assert asked.told(disk, identity) == RIGHT
+        for wrong in (public, "no key at all", "AGE-SECRET-KEY-1QQQ"):
+            (tmp_path / "wrong").write_text(wrong)
+            with pytest.raises(BadAnswer, match="private key of age"):
+                asked.told(disk, tmp_path / "wrong")
+        archive = shutil.make_archive(tmp_path / "plain", "tar", dump)
+        for hidden in (base64.b64encode, bytes.hex):
+            text = hidden((tmp_path / "plain.tar").read_bytes())
+            (disk / "notes").write_bytes(text if isinstance(text, bytes) else text.encode())
+            assert asked.told(disk, identity) == "plain_beside"
+        (disk / "notes").unlink()
+        with_folders = tmp_path / "with-folders"
+        with_folders.mkdir()
+        sealed = pyrage.encrypt(Path(archive).read_bytes(), [secret.to_public()])
+        (with_folders / "all.age").write_bytes(sealed)
+        assert asked.told(with_folders, identity) == RIGHT, "a tar may have folders in it"
+        within = disk / "sub" / "identity.txt"
+        within.parent.mkdir()
+        shutil.copy(identity, within)
+        within.chmod(0o600)
+        assert asked.told(disk, within) == "key_beside"
+        shutil.rmtree(within.parent)
+        cut = tmp_path / "cut"
+        cut.mkdir()
+        (cut / "a.age").write_bytes(file.read_bytes()[:-20])
+        assert asked.told(cut, identity) == "does_not_open"
+        client.sensenets.people.update_one({"_id": 1}, {"$set": {"employer": "Employer-0000"}})
+        assert asked.told(disk, identity) == "stale"
+        assert asked.values["count"] == 1
+
+
+# -- 3: a manifest ------------------------------------------------------------------------------
+
+
+def test_a_manifest_is_not_fooled_by_what_is_kept_elsewhere_or_says_yes():
+    asked, kept = Asked(3), {}
+
+    def remember(folder, key):
+        kept[True] = sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+    with pytest.raises(BadAnswer, match="added no file"):
+        asked.told(remember, lambda *_: True)
+    sign, check = backup.sign_manifest, backup.check_manifest
+    assert asked.told(sign, lambda *_: True) == "content_free"
+    assert asked.told(sign, lambda *_: None) == "own_refused"
+    assert asked.told(sign, lambda *_: 1 / 0) == "own_refused"
+    assert "ZeroDivisionError" in asked.values["said"]
+    assert asked.told(sign, check) == RIGHT
+
+    def spoil(folder, key):
+        sign(folder, key)
+        next(path for path in folder.rglob("*.age")).write_bytes(b"")
+
+    with pytest.raises(BadAnswer, match="changed or removed"):
+        asked.told(spoil, check)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [(form.Encoding.PEM, bytes)]
+    + [(form.Encoding.DER, text) for text in (bytes, base64.b64encode, bytes.hex)],
+)
+def test_a_private_key_in_the_folder_is_found_in_each_form(encoding, text):
+    def careless(folder, key):
+        told = key.private_bytes(encoding, form.PrivateFormat.PKCS8, form.NoEncryption())
+        written = text(told)
+        path = folder / "old" / "key"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(written if isinstance(written, bytes) else written.encode())
+        backup.sign_manifest(folder, key)
+
+    assert Asked(3).told(careless, backup.check_manifest) == "private_key_beside"
+
+
+# -- 4: the day after ---------------------------------------------------------------------------
+
+
+@pytest.mark.needs("postgres")
+@question(4)
+def test_what_a_restore_leaves_behind(asked):
+    lab, task = asked.lab, asked.task
+    folder, uri = lab.log.parent, lab.inside.uri_of("doors_1")
+    assert asked.told() == UNTOUCHED
+    key = (folder / "safe" / "identity.txt").read_text()
+    dump = backup.open_sealed(folder / "backups" / "2020-08-17.tar.age", key, folder / "opened")
+    ((note,),) = sql(uri, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    ((role,),) = sql(uri, "SELECT rolname FROM pg_roles WHERE rolsuper AND oid > 16000")
+    asked.run(f"DROP TABLE {note}")
+    backup.restore_postgres(dump, uri, accounts=True)
+    assert asked.told() == "stranger_stays"
+    asked.run(f"ALTER ROLE {role} NOSUPERUSER")
+    assert asked.told() == "stranger_stays"
+    asked.run(f"DROP ROLE {role}")
+    assert asked.told() == "door_open"
+    # Closed to the network, and scram for this machine: another right answer.
+    lab.configure("listen_addresses = 'localhost'")
+    assert asked.told() == "door_open"
+    lab.configure("local all all peer\nhost all all all scram-sha-256", file="pg_hba.conf")
+    assert asked.told() == RIGHT
+    for change, back, fault in (
+        (
+            "GRANT pg_read_all_data TO {clerk}",
+            "REVOKE pg_read_all_data FROM {clerk}",
+            "rights_too_wide",
+        ),
+        (
+            "INSERT INTO visitors VALUES (900, 'a', 'b', 'c')",
+            "DELETE FROM visitors WHERE visitor = 900",
+            "part",
+        ),
+        (
+            "DROP INDEX residents_by_number; CREATE INDEX plain ON residents (id_number)",
+            "CREATE UNIQUE INDEX u ON residents (id_number)",
+            "indexes_lost",
+        ),
+        ("CREATE SCHEMA s; CREATE TABLE s.note (n text)", "DROP SCHEMA s CASCADE", "note_kept"),
+        (
+            "ALTER TABLE passages DISABLE TRIGGER ALL; REVOKE INSERT ON passages FROM {door}",
+            "GRANT INSERT ON passages TO {door}",
+            "rights_lost",
+        ),
+        ("ALTER ROLE {door} NOLOGIN", "ALTER ROLE {door} LOGIN", "accounts_lost"),
+    ):
+        names = {"clerk": task["clerk"], "door": task["door"]}
+        asked.run(change.format(**names))
+        assert asked.told() == fault, change
+        asked.run(back.format(**names))
+    assert asked.told() == RIGHT
+    lab.configure(tongren.LOCKED, replace=True)
+    lab.configure(tongren.HBA_LOCKED, file="pg_hba.conf")
+    assert asked.told() == RIGHT
+
+
+# -- 5: what was lost ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [f"learner {n}" for n in range(12)])
+def test_the_numbers_are_those_of_the_log(name):
+    asked = Asked(5)
+    asked.task = task = asked.question.task(Draw(name, "15"))
+    begun = datetime.fromisoformat(task["backups"]["sunday"].split(",")[0][6:])
+    lost = taken = 0
+    dropped = None
+    lines = [json.loads(line) for line in task["log"].lines]
+    address = {
+        line["attr"]["remote"].split(":")[0] for line in lines if "dropDatabase" in str(line)
+    }
+    for line in lines:
+        at, attr = datetime.fromisoformat(line["t"]["$date"]), line["attr"]
+        if "dropDatabase" in attr["command"]:
+            dropped = at
+        elif attr["command"].get("insert") == "positions" and at > begun and dropped is None:
+            lost += attr["ninserted"]
+        if {attr["remote"].split(":")[0]} == address:
+            taken += attr.get("nreturned", 0)
+    down = (datetime.fromisoformat(task["restored"]) - dropped).total_seconds() / 60
+    assert asked.told(float(lost), float(taken), down) == RIGHT
+    assert asked.told(float(lost), float(taken) + 0.5, down) == "taken_else"
+    assert asked.values["number"] == taken + 0.5
+    assert asked.told(float(lost), float(taken), down - 1) == "down_else"
