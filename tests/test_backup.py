@@ -4,7 +4,9 @@ import datetime
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+from pathlib import Path
 
 import pyrage
 import pytest
@@ -184,6 +186,14 @@ def test_a_file_that_grows_while_it_is_sealed_is_told(folder, tmp_path, key, mon
     with pytest.raises(DataError, match="changed while") as error:
         backup.seal(folder, tmp_path / "a.age", str(key.to_public()))
     one_sentence(error)
+
+
+def test_a_tar_of_another_program_is_opened_with_its_folders(folder, tmp_path, key):
+    packed = shutil.make_archive(str(tmp_path / "other"), "tar", folder)
+    target = tmp_path / "a.age"
+    target.write_bytes(pyrage.encrypt(Path(packed).read_bytes(), [key.to_public()]))
+    backup.open_sealed(target, str(key), tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(folder)
 
 
 def hostile(kind):
