@@ -39,6 +39,7 @@ FLOORS = {
         "at_rest",
         "backup",
         "proof",
+        "password_forms",
         "scram_wire",
         "tls_words",
         "recover",
