@@ -130,25 +130,25 @@ class _Trial:
             for name in self.fields:
                 if self._changes(number, {name: _other(self.clear[name])}):
                     self.at.note(_CARELESS, f"put plain text into {whose}: {name}", "accepted")
-                    return "moderate"
+                    level = self._options().get("validationLevel")
+                    return "moderate" if level == "moderate" else "old_exempt"
             self.at.note(_CARELESS, f"put plain text into {whose}", "refused")
         return None
 
     def _why(self, whole: bool) -> str:
         """Why plain text is taken; the options choose the sentence alone."""
-        names = {c["name"]: c.get("options", {}) for c in self.database.list_collections()}
-        options = names.pop("people", {})
+        options = self._options()
         if not whole:
             return "some_fields"
-        if not options.get("validator"):
-            return (
-                "another_collection"
-                if any("validator" in o for o in names.values())
-                else ("no_rule")
-            )
-        if options.get("validationLevel") == "off":
-            return "switched_off"
-        return "warns_only" if options.get("validationAction") == "warn" else "rule_misses"
+        if options.get("validator"):
+            off = options.get("validationLevel") == "off"
+            only_told = options.get("validationAction") == "warn"
+            return "switched_off" if off else "warns_only" if only_told else "rule_misses"
+        every = (each.get("options", {}) for each in self.database.list_collections())
+        return "another_collection" if any(each.get("validator") for each in every) else "no_rule"
+
+    def _options(self) -> dict:
+        return self.people.options()
 
     def _as_bytes(self) -> str | None:
         """Whether bytes that are not encrypted pass for what is."""

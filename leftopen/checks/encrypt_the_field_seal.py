@@ -176,7 +176,8 @@ class _Sealed:
             if opened is not _REFUSED:
                 self.at.values["how"] = how
                 return "quiet" if not opened else "swapped"
-        opened = _answer(open_, value, longer, 2)  # phone + 12 and phone1 + 2 read alike
+        opened = _answer(open_, value, longer, 2)  # without a sign between them they read alike
+        self.at.values.update(column=first, longer=longer)
         self.at.note(_WRITER, f"put {first}, row 12, into {longer}, row 2", _took(opened))
         return None if opened is _REFUSED else "glued"
 

@@ -165,13 +165,15 @@ def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str]
         return "password", "a word in the notebook"
     if told:
         return "notebook", "in a cell"
-    beside = [path for path in Path.cwd().iterdir() if path.is_file() and _is_small(path)]
-    found = [path.name for path in sorted(beside) if plain_in_folder(path, forms)]
+    beside = [path for path in sorted(Path.cwd().iterdir()) if _is_small(path)]
+    found = [path.name for path in beside if plain_in_folder(path, forms)]
     return ("notebook", f"in the file {found[0]} beside it") if found else None
 
 
 def _is_small(path: Path) -> bool:
-    return path.stat().st_size < _LARGEST
+    with contextlib.suppress(OSError):  # it may have gone in between
+        return path.is_file() and path.stat().st_size < _LARGEST
+    return False
 
 
 def _cells() -> list[str]:
