@@ -15,7 +15,7 @@ from leftopen.checks.search_lab import variant
 from leftopen.learner import Draw
 
 # OWASP, Password Storage Cheat Sheet: for each number of passes the least memory, in KiB; these
-# are called equal in defence. Claim HP6 of the ledger.
+# are called equal in defence. Claim HP5 of the ledger.
 LEAST = {1: 47_104, 2: 19_456, 3: 12_288, 4: 9_216, 5: 7_168}
 _PHC = re.compile(r"\$argon2id\$v=\d+\$([a-z=\d,]+)\$[A-Za-z\d+/]+\$[A-Za-z\d+/]+=*")
 _FAST = 0.005  # seconds of the processor; a fast hash takes a thousandth of it

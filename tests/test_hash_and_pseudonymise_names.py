@@ -1,0 +1,211 @@
+"""Exercise 14, question 3: pseudonyms and keys of other kinds, right ones and wrong ones."""
+
+import base64
+import hashlib
+import hmac
+import os
+import random
+import secrets
+import uuid
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from leftopen import checks, learner
+from leftopen.checks import hash_and_pseudonymise_names as names
+from leftopen.checks.question import RIGHT, Attempt
+from leftopen.checks.verdict import Kind
+
+NAME = "14_hash_and_pseudonymise"
+
+
+@pytest.fixture
+def ex(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEFTOPEN_PROGRESS", str(tmp_path / "progress.sqlite3"))
+    monkeypatch.setenv(learner.VARIABLE, "someone")
+    return checks.exercise(NAME)
+
+
+def found(ex, number, *answer):
+    """The outcome of a check by its name, in place of its sentence."""
+    return ex._questions[number].check(Attempt(ex.task(number)), *answer)
+
+
+# -- question 3 ---------------------------------------------------------------------------------
+
+
+def key_of(ex):
+    return os.environ[ex.task(3)["variable"]]
+
+
+def right_name(ex):
+    return lambda number: hmac.digest(key_of(ex).encode(), number.encode(), "sha256").hex()
+
+
+def right_key():
+    return secrets.token_hex(32)
+
+
+def aes_of_a_block(ex):
+    """A permutation of AES under the key: 128 bits, deterministic."""
+
+    def name(number):
+        block = (
+            int(number[:17]).to_bytes(16)
+            if number[17] != "X"
+            else (10**18 + int(number[:17])).to_bytes(16)
+        )
+        cipher = Cipher(algorithms.AES(bytes.fromhex(key_of(ex))), modes.ECB()).encryptor()
+        return cipher.update(block).hex()
+
+    return name
+
+
+RIGHT_NAMES = {
+    "HMAC-SHA-512 in base64": lambda ex: lambda n: base64.b64encode(
+        hmac.digest(key_of(ex).encode(), n.encode(), "sha512")
+    ).decode(),
+    "16 digits": lambda ex: lambda n: right_name(ex)(n)[:16],
+    "in capitals with a prefix": lambda ex: lambda n: f"K2-{right_name(ex)(n)[:24].upper()}",
+    "a whole number": lambda ex: lambda n: str(int(right_name(ex)(n), 16)),
+    "as a UUID": lambda ex: lambda n: str(uuid.UUID(right_name(ex)(n)[:32])),
+    "HKDF": lambda ex: lambda n: HKDFExpand(hashes.SHA256(), 16, n.encode()).derive(
+        bytes.fromhex(key_of(ex))
+    ).hex(),
+    "AES": aes_of_a_block,
+    "key before and after": lambda ex: lambda n: hashlib.sha256(
+        f"{key_of(ex)}{n}{key_of(ex)}".encode()
+    ).hexdigest(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", RIGHT_NAMES)
+def test_other_right_pseudonyms_are_right(ex, way):
+    assert found(ex, 3, RIGHT_NAMES[way](ex), right_key) == RIGHT
+
+
+RIGHT_KEYS = {
+    "urlsafe": secrets.token_urlsafe,
+    "base64": lambda: base64.b64encode(os.urandom(32)).decode(),
+    "16 bytes": lambda: secrets.token_hex(16),
+    "a UUID": lambda: str(uuid.uuid4()),
+    "a password of 24 letters": lambda: "".join(
+        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(24)
+    ),
+    "SystemRandom": lambda: f"{random.SystemRandom().getrandbits(256):064x}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", RIGHT_KEYS)
+def test_other_right_keys_are_right(ex, way):
+    assert found(ex, 3, right_name(ex), RIGHT_KEYS[way]) == RIGHT
+
+
+def shifted(ex):
+    """Each digit moved on by a part of the key: a cipher of long ago."""
+
+    def name(number):
+        by = [sum(map(ord, key_of(ex)[place::18])) for place in range(18)]
+        return ",".join(str((int(d, 36) + k) % 36) for d, k in zip(number, by, strict=True))
+
+    return name
+
+
+WRONG_NAMES = {
+    "md5": ("unkeyed", lambda ex: lambda n: hashlib.md5(n.encode()).hexdigest()),
+    "sha256 in base64, short": (
+        "unkeyed",
+        lambda ex: lambda n: base64.b64encode(hashlib.sha256(n.encode()).digest()).decode()[:20],
+    ),
+    "public salt behind": (
+        "public_salt",
+        lambda ex: lambda n: hashlib.sha256(f"{n}:{ex.task(3)['salt']}".encode()).hexdigest(),
+    ),
+    "public salt as a key": (
+        "public_salt",
+        lambda ex: lambda n: hmac.digest(ex.task(3)["salt"].encode(), n.encode(), "sha256").hex(),
+    ),
+    "base64": ("key_in_the_code", lambda ex: lambda n: base64.b64encode(n.encode()).decode()),
+    "always the same": ("key_in_the_code", lambda ex: lambda n: "nobody"),
+    "empty without a key": (
+        "falls_back",
+        lambda ex: lambda n: right_name(ex)(n) if ex.task(3)["variable"] in os.environ else "",
+    ),
+    "half of the key": (
+        "part_of_the_key",
+        lambda ex: lambda n: hmac.digest(key_of(ex)[32:].encode(), n.encode(), "sha256").hex(),
+    ),
+    "the birth date in clear": (
+        "shines_through",
+        lambda ex: lambda n: f"{n[6:10]}-{n[10:12]}-{n[12:14]}/{right_name(ex)(n)}",
+    ),
+    "the end in clear": ("shines_through", lambda ex: lambda n: right_name(ex)(n) + n[14:]),
+    "a cipher of long ago": ("shines_through", shifted),
+    "of the birth date alone": ("people_collide", lambda ex: lambda n: right_name(ex)(n[:14])),
+    "eight digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:8]),
+    "twelve digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:12]),
+    "a counter": (
+        "random_each_time",
+        lambda ex: lambda n, seen=[]: seen.append(n) or f"{len(seen)}{key_of(ex)}",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WRONG_NAMES)
+def test_other_wrong_pseudonyms_are_told(ex, way):
+    name, make = WRONG_NAMES[way]
+    assert found(ex, 3, make(ex), right_key) == name
+
+
+WRONG_KEYS = {
+    "a word": ("same_key_each_time", lambda: "correct horse battery staple"),
+    "a slow hash of a word": (
+        "same_key_each_time",
+        lambda: hashlib.pbkdf2_hmac("sha256", b"word", b"salt", 10).hex(),
+    ),
+    "a hash of a small number": (
+        "small_key",
+        lambda: hashlib.sha256(str(secrets.randbelow(40)).encode()).hexdigest(),
+    ),
+    "eight bytes": ("small_key", lambda: secrets.token_hex(8)),
+    "random": ("guessable_key", lambda: random.randbytes(32).hex()),
+    "a hash of random": (
+        "guessable_key",
+        lambda: hashlib.sha256(str(random.random()).encode()).hexdigest(),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WRONG_KEYS)
+def test_other_wrong_keys_are_told(ex, way):
+    name, make = WRONG_KEYS[way]
+    state = random.getstate()
+    assert found(ex, 3, right_name(ex), make) == name
+    if name == "guessable_key":
+        assert random.getstate() != state  # of the calls alone: the seed is put back
+    else:
+        assert random.getstate() == state
+
+
+def test_the_variable_is_as_it_was(ex, monkeypatch):
+    variable = ex.task(3)["variable"]
+    monkeypatch.setenv(variable, "mine, and long enough")
+    assert found(ex, 3, right_name(ex), right_key) == RIGHT
+    assert os.environ[variable] == "mine, and long enough"
+    monkeypatch.delenv(variable)
+    assert ex.check(3, lambda n: 1 / 0, right_key).kind is Kind.ERROR
+    assert variable not in os.environ
+
+
+@pytest.mark.parametrize("wrong", [lambda n: b"bytes", lambda n: None])
+def test_a_pseudonym_of_another_type_is_the_cells_error(ex, wrong):
+    verdict = ex.check(3, wrong, right_key)
+    assert verdict.kind is Kind.ERROR
+    assert "has to return a str" in verdict.text
+
+
+def test_bits_are_counted_by_place():
+    assert names._bits(["ab", "cd"]) == 2
+    assert names._bits(["ab", "ac"]) == 1
