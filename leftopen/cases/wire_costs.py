@@ -14,7 +14,7 @@ from leftopen.cases import three_servers as three
 from leftopen.lab_mongodb import MongoLab
 from leftopen.lab_postgres import PostgresLab
 
-TASKS = {"connect": 5, "one small read": 100, "1,000 inserts": 1}
+TASKS = {"connect": 3, "one small read": 50, "1,000 inserts": 1}
 """Each task, and how often it is done in a round."""
 _ROUNDS = 3
 Work = list[Callable[[], Any]]
@@ -29,9 +29,9 @@ def costs(
     """Measure both servers; for that time they serve clients in clear, too.
 
     Args:
-        mongo: a mongod that requires TLS, and no certificate of its clients.
+        mongo: a mongod that requires TLS.
         doors: a PostgreSQL with :data:`three_servers.HBA`.
-        mongo_tls: pymongo's options for TLS.
+        mongo_tls: pymongo's options for TLS, with a client's certificate if it wants one.
         sql_tls: libpq's options for TLS.
 
     Returns:
