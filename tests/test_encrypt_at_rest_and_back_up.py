@@ -118,7 +118,12 @@ def test_copies_in_unusual_places_are_found(asked):
     sweep(asked)
     assert asked.told(unseal) == "copy_left"
     assert asked.values["place"] == "the table numbers"
-    asked.run("DROP MATERIALIZED VIEW numbers", "CHECKPOINT")
+    asked.run(
+        "CREATE TABLE packed AS SELECT string_agg(id_number, ', ') FROM numbers",
+        "DROP MATERIALIZED VIEW numbers",
+    )
+    assert asked.told(unseal) == "copy_left", "a large value is compressed in its file"
+    asked.run("DROP TABLE packed", "SELECT pg_switch_wal()", "CHECKPOINT")
     assert asked.told(unseal) == RIGHT
     asked.run(f"INSERT INTO kept VALUES ('{number}')", database="elsewhere")
     assert asked.told(unseal) == "copy_left"
@@ -203,6 +208,8 @@ def test_backups_that_are_open_or_not_whole(asked, tmp_path):
         shutil.copy(identity, within)
         within.chmod(0o600)
         assert asked.told(disk, within) == "key_beside"
+        within.write_bytes(base64.b64encode(str(secret).encode()))
+        assert asked.told(disk, identity) == "key_beside"
         shutil.rmtree(within.parent)
         cut = tmp_path / "cut"
         cut.mkdir()

@@ -10,8 +10,9 @@ import functools
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import psycopg
 from psycopg import sql
@@ -197,10 +198,31 @@ def _found(lab: PostgresLab, connection: psycopg.Connection) -> Counter[str]:
     for name, stream in search.streams(folder):
         if here := _numbers_in(stream) & numbers:
             places.setdefault(_place(name, lab.log, connection), set()).update(here)
+    for table, text in _rows(lab, connection):
+        if here := set(_NUMBER.findall(text.encode())) & numbers:
+            places.setdefault(f"the table {table}", set()).update(here)
     return Counter({place: len(here) for place, here in places.items()})
 
 
-def _numbers_in(stream) -> set[bytes]:
+def _rows(lab: PostgresLab, connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
+    """Every row of every table, as text: large values are compressed in the files."""
+    databases = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+    for (database,) in databases:
+        if database.startswith("template"):
+            continue
+        with operator(lab, database) as there:
+            for schema, table in there.execute(_TABLES).fetchall():
+                query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(schema, table))
+                yield from ((table, text) for (text,) in there.execute(query))
+
+
+_TABLES = """
+SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1, 2
+"""
+
+
+def _numbers_in(stream: IO[bytes]) -> set[bytes]:
     found, tail = set(), b""
     while chunk := stream.read(_CHUNK):
         data = tail + chunk

@@ -15,7 +15,7 @@ import pyrage
 from pymongo import MongoClient
 
 from leftopen import backup as backups
-from leftopen.audit.crypto import search
+from leftopen.audit.crypto import keys, search
 from leftopen.audit.crypto.encodings import layers
 from leftopen.cases import sensenets
 from leftopen.checks import persona
@@ -131,7 +131,7 @@ def _elsewhere(
     at: Attempt, lab: MongoLab, backup: Path, identity: Path, key: str, admin: MongoClient
 ) -> str | None:
     """Whether the private key is kept apart from what it opens."""
-    forms = [key, key.lower()]
+    forms = [*keys.forms(key.encode()).values(), key.lower().encode()]
     where = identity.resolve()
     in_backup = search.plain_in_folder(backup, forms) or where.is_relative_to(backup.resolve())
     at.note("beside the backup", "look for the private key", "there" if in_backup else "not there")
@@ -140,7 +140,8 @@ def _elsewhere(
     server = lab.log.parent
     here = search.plain_in_folder(server, forms) or where.is_relative_to(server.resolve())
     rows = (d for name in admin.list_database_names() for d in _documents(admin[name]))
-    in_rows = any(key in repr(document).upper() for document in rows)
+    written = [form.decode("latin-1") for form in forms]
+    in_rows = any(form in text for text in map(repr, rows) for form in written)
     told = "in the database" if in_rows else "in its folder" if here else "not there"
     at.note("on the server", "look for the private key", told)
     if in_rows:
