@@ -188,6 +188,11 @@ def pbkdf2(rounds: int) -> Callable[[str], str]:
     return make
 
 
+def md5_crypt(word: str) -> str:
+    """As an old Unix writes it; drawn."""
+    return f"$1${DRAWN.randbytes(4).hex()}${DRAWN.randbytes(8).hex()}"
+
+
 def with_algorithm() -> Tables:
     """Digests of a slow hash, whose parameters stand beside."""
     rows = accounts(lambda word: DRAWN.randbytes(32).hex())["accounts"]
@@ -293,6 +298,18 @@ FAULTS = (
         {"X9": "warn"},
     ),
     Case("Argon2id with too little memory", lambda: accounts(argon(memory=64)), {"X9": "warn"}),
+    Case("passwords in clear", lambda: accounts(lambda word: word[:14], "password"), {"X9": "fix"}),
+    Case("passwords in MD5 crypt, by no name", lambda: accounts(md5_crypt, "stored"),
+         {"X9": "fix"}),
+    Case("bare hashes of accounts", lambda: accounts(digest("sha1"), "hash"), {"X9": "fix"}),
+    Case("names of two scripts under one nonce", one("sealed", "person", lambda t: gcm(t, FIXED), [
+        f"{'吴易凌陈若兰'[n % 5:][:2]} {('Wu', 'Chen', 'Lin')[n % 3]} {n}" for n in range(60)
+    ]), {"X2": "fix"}),
+    Case("keys of each person, not wrapped", lambda: {
+        "sealed": column("id_number", gcm),
+        "keys": [{"number": n, "data_key": DRAWN.randbytes(32)} for n in range(60)],
+    }, {"X10": "fix"}),
+    Case("a private key alone", lambda: {"files": [{"content": pem()}]}, {"X10": "fix"}),
     Case("a private key beside", _beside({"label": "backup", "text": pem()}), {"X10": "fix"}),
     Case("a key beside, as bytes", _beside({"aes_key": KEY}), {"X10": "fix"}),
     Case("a key beside, as a setting", _beside({"name": "field_key", "value": KEY.hex()}),
@@ -312,6 +329,18 @@ RIGHT = (
     Case("a key's name before each", one("s", "id_number", lambda t: gcm(t, b"", SALT)), {}),
     Case("nonces apart", lambda: nonces_apart(lambda n: DRAWN.randbytes(12)), {}),
     Case("a data key for each person", envelopes, {}),
+    Case("a wrapped data key after each", lambda: {"envelopes": [
+        {"visit": row["visit"][72:] + row["visit"][:72]} for row in envelopes()["envelopes"]]}, {}),
+    Case("short secrets, sealed", one("pins", "secret_pin", gcm, ["1234"] * 60), {}),
+    Case("wrapped keys of each person", lambda: {
+        "sealed": column("id_number", gcm),
+        "keys": [{"number": n, "data_key": gcm("k" * 32)} for n in range(60)],
+    }, {}),
+    Case("tokens and keys that are none", lambda: {"sessions": [
+        {"session_key": DRAWN.randbytes(32).hex(), "key": f"page-{n}", "etag": DRAWN.randbytes(16)
+         .hex(), "code": "SUMMER" if n % 3 else base64.b32encode(DRAWN.randbytes(15)).decode(),
+         "password_algorithm": "argon2id", "password_changed": "2026-07-22"} for n in range(40)
+    ]}, {}),
     Case("keyed pseudonyms", lambda: {
         "people": column("pseudonym", keyed),
         "events": column("pseudonym", keyed, NUMBERS[:6] * 20),

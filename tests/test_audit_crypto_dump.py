@@ -2,8 +2,10 @@
 
 import base64
 import contextlib
+import datetime
 import gzip
 import json
+import random
 import re
 
 import bson
@@ -66,6 +68,55 @@ def test_the_columns_of_a_dump(tmp_path, case, form):
     for finding in report.findings:
         assert all((finding.what, finding.evidence, finding.why, finding.fix, finding.retest))
         assert not any(number in repr(finding) for number in seeded.NUMBERS)
+
+
+@pytest.mark.parametrize("form", [as_bson, as_lines])
+def test_what_a_driver_encrypted_is_known_in_a_dump(tmp_path, form):
+    head = b"\1" + seeded.SALT + b"\2"  # deterministic, the key's name, a text
+
+    def by_driver(text):
+        return bson.Binary(head + seeded.siv(text), 6)
+
+    rows = [
+        {"idNumber": by_driver(p["id_number"]), "at": bson.Binary(seeded.SALT, 4)}
+        for p in seeded.PEOPLE
+    ]
+    path = tmp_path / "people.json"
+    path.write_bytes(form(rows))
+    assert told(audit(dump=tmp_path)) == {}
+    path.write_bytes(form([{**row, "sex": by_driver("FM"[n % 2])} for n, row in enumerate(rows)]))
+    assert told(audit(dump=tmp_path)) == {"X4": "warn"}
+
+
+def drawn_value(draw):
+    """A value of any kind that a document can hold."""
+    kinds = [
+        None, True, 7, 2**62, 1.5, "", "x" * draw.randrange(60), "é" * 9, [1, "a", b"b"],
+        draw.randbytes(draw.randrange(100)), bson.Binary(draw.randbytes(30), 6),
+        bson.Binary(b"", 6), bson.Binary(draw.randbytes(16), 4), bson.ObjectId(),
+        bson.Decimal128("1.2"), bson.Code("x"), bson.Regex("a"), bson.MaxKey(), bson.MinKey(),
+        bson.Timestamp(1, 1), draw.randbytes(16).hex(), "$argon2id$v=19$m=0,t=0,p=0$YQ$YQ",
+        {"a": {"b": [{"c": 1}]}}, "gAAAAA", "-----BEGIN PRIVATE KEY-----", "$1$", "AAAA" * 30,
+        datetime.datetime(1, 1, 1), "AGE-SECRET-KEY-1", "scrypt$1$1$1$a$",
+    ]  # fmt: skip
+    return draw.choice(kinds)
+
+
+NAMES = "key salt password iv nonce sex id_number hash pwd secret value _id aes_key id_hash"
+NAMES += " token tag name keyMaterial masterKey login pseudonym"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_dump_holds_the_audit_ends_and_looks(tmp_path, seed):
+    draw = random.Random(seed)
+    for table in range(3):
+        rows = [
+            {name: drawn_value(draw) for name in draw.sample(NAMES.split(), 9)} for _ in range(30)
+        ]
+        (tmp_path / f"{table}.bson").write_bytes(as_bson(rows))
+    report = audit(dump=tmp_path)
+    assert report.not_looked == ()
+    assert "X10" in {f.id for f in report.findings}
 
 
 # -- what a backup looks like -----------------------------------------------------------------

@@ -13,7 +13,7 @@ from leftopen.audit import backend as services
 from leftopen.audit import client_uri as app
 from leftopen.audit.checks import run_all
 from leftopen.audit.crypto.run import MODULES as CRYPTO
-from leftopen.audit.crypto.run import audit_dump
+from leftopen.audit.crypto.run import audit_dump, blind
 from leftopen.audit.look import Look
 from leftopen.audit.opensearch import client as search_app
 from leftopen.audit.opensearch import settings as search_settings
@@ -151,7 +151,7 @@ def run(
         tuple(outcome.not_looked),
         tuple(outcome.passed),
         tuple(outcome.left_out),
-        engine.blind + (() if target.lab else _BLIND_OUTSIDE_A_LAB),
+        engine.blind + blind(look) + (() if target.lab else _BLIND_OUTSIDE_A_LAB),
         look.login_refused,
         product,
     )

@@ -57,7 +57,7 @@ def _readable(file: File) -> str:
     """What personal data a file shows; empty for none."""
     for table in file.tables:
         kinds = {i.field: i.kind for i in identifiers(list(table.rows), _NAMES)}
-        names = [str(value) for value in table.columns().get("name", [])]
+        names = [str(value) for value in table.columns.get("name", [])]
         if names and 2 * sum(map(bool, map(_FULL_NAME.fullmatch, names))) >= len(names):
             kinds["name"] = "a name"
         if kinds:

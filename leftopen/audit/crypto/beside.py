@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from bson import Binary
 
@@ -29,10 +30,10 @@ MARKS = {
 """What private keys begin with, in files and in values."""
 MASTER = 96
 _SIZES = {16, 24, 32, 64, MASTER}
-_KEYS = {"key", "secret", "pepper", "dek", "kek", "masterkey", "datakey", "hmackey", "aeskey"}
+_KEYS = {"key", "pepper", "dek", "kek", "masterkey", "datakey", "hmackey", "aeskey"}
 _NOT_KEYS = {"id", "ids", "alt", "name", "names", "public", "foreign", "primary", "material"}
+_NOT_KEYS |= {"session", "cache", "idempotency", "sort", "partition", "encrypted", "sealed", "enc"}
 _NOT_KEYS |= {"wrapped", "fingerprint", "hash", "checksum", "version", "stored", "server", "uuid"}
-_KEY_FIELDS = {"keyMaterial", "masterKey.provider"}
 
 
 @check("X10")
@@ -52,7 +53,7 @@ def key_beside(look: Any) -> Iterator[Finding]:
             yield beside(
                 f"{table.place}.{name}",
                 "; ".join(f"{field} holds {kind}" for field, kind in told.items()),
-                table.read.replace("{}", name),
+                table.reading(name),
             )
 
 
@@ -92,7 +93,8 @@ def vaults_of(sampled: list[Table]) -> list[Vault]:
     """The key vaults among these tables."""
     found = []
     for table in sampled:
-        keys = [row for row in table.rows if row.keys() >= _KEY_FIELDS]
+        keys = [row for row in table.rows if isinstance(row.get("keyMaterial"), bytes)]
+        keys = [row for row in keys if isinstance(row.get("masterKey.provider"), str)]
         if keys:
             local = tuple(
                 bytes(row["keyMaterial"]) for row in keys if row["masterKey.provider"] == "local"
@@ -102,7 +104,8 @@ def vaults_of(sampled: list[Table]) -> list[Vault]:
 
 
 def _id(row: dict) -> bytes:
-    return getattr(row.get("_id"), "bytes", None) or bytes(row.get("_id") or b"")
+    name = row.get("_id")
+    return name.bytes if isinstance(name, UUID) else bytes(name) if isinstance(name, bytes) else b""
 
 
 def opens(master: bytes, wrapped: bytes) -> bool:
@@ -114,10 +117,10 @@ def opens(master: bytes, wrapped: bytes) -> bool:
 
 def _key(name: str, value: Any, row: dict, table: Table, vaults: list[Vault]) -> str:
     """What kind of key a value is; empty for none."""
-    raw = value.encode() if isinstance(value, str) else value
-    if not isinstance(raw, bytes) or is_driver(value):
+    if not isinstance(value, str | bytes) or len(value) < 16 or is_driver(value):
         return ""
-    for kind, mark in MARKS.items():
+    raw = value.encode() if isinstance(value, str) else value
+    for kind, mark in MARKS.items() if b"KEY" in raw.upper() else ():
         if mark.search(raw):
             return kind
     held = bytes_in(value) if isinstance(value, str) else bytes(value)
@@ -127,7 +130,8 @@ def _key(name: str, value: Any, row: dict, table: Table, vaults: list[Vault]) ->
         wrapped = [one for vault in vaults for one in vault.local]
         if fits := sum(opens(held, one) for one in wrapped):
             return f"the master key, which opens {fits} of the {len(wrapped)} local data keys"
-    if len(held) in _SIZES and is_random(held) and _is_named_key(name, row):
+    least = 32 if isinstance(value, str) else 16  # a text of 16 bytes in hex may be any name
+    if len(held) in _SIZES and len(held) >= least and is_random(held) and _is_named_key(name, row):
         return f"{len(held)} drawn bytes by the name of a key"
     return ""
 
@@ -137,7 +141,7 @@ def _is_named_key(name: str, row: dict) -> bool:
     own = words(name)
     if set(own) & _NOT_KEYS:
         return False
-    if set(own) & _KEYS or "".join(own) in _KEYS:
+    if set(own) & _KEYS or "".join(own) in _KEYS or own == ("secret",):
         return True
     if set(own) & {"value", "data", "content", "bytes", "v"}:
         labels = [v for field, v in row.items() if field != name and isinstance(v, str)]

@@ -7,7 +7,6 @@ is looked through as text.
 
 import csv
 import io
-import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -37,6 +36,8 @@ MANIFEST = re.compile(
 """What a file is called that lists the others; a table of people is not."""
 _HEAD = 32 << 20  # bytes of a file that are looked at
 _MOST_FILES = 2000
+_BUDGET = 512 << 20  # bytes that are looked at in all; beyond them only the beginnings of files
+_LITTLE = 64 << 10
 _COPY = re.compile(r"^COPY ([\w.\"]+) \(([^)]*)\) FROM stdin;$", re.MULTILINE)
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\\\": "\\", "\\r": "\r"}
 _ESCAPE = re.compile(r"\\[tnr\\]")
@@ -72,16 +73,24 @@ class DumpLook:
 
     Attributes:
         kept: what the checks have worked out, by name.
-        is_cut: whether there were more files than are looked at.
+        is_cut: whether there was more than is looked at.
     """
 
     login_refused = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        every = streams(folder)
-        self.files = [_file(name, stream) for name, stream in itertools.islice(every, _MOST_FILES)]
-        self.is_cut = next(every, None) is not None
+        self.files: list[File] = []
+        self.is_cut = False
+        spent = 0
+        for name, stream in streams(folder):
+            if len(self.files) == _MOST_FILES:
+                self.is_cut = True
+                break
+            file = _file(name, stream, _HEAD if spent < _BUDGET else _LITTLE)
+            self.is_cut |= spent >= _BUDGET and len(file.head) == _LITTLE
+            spent += len(file.head)
+            self.files.append(file)
         samples = [table for file in self.files for table in file.tables if table.rows]
         self.kept: dict[str, Any] = {"samples": samples}
 
@@ -89,9 +98,9 @@ class DumpLook:
         """Nothing is open."""
 
 
-def _file(name: str, stream: IO[bytes]) -> File:
+def _file(name: str, stream: IO[bytes], most: int) -> File:
     try:
-        head = stream.read(_HEAD)
+        head = stream.read(most)
     except (OSError, EOFError, ValueError, RuntimeError):
         head = b""
     sealed = head.lstrip()[:64].startswith(SEALED)
@@ -101,7 +110,7 @@ def _file(name: str, stream: IO[bytes]) -> File:
     is_data = not (MANIFEST.search(last) or last.endswith(_NO_DATA))
     if head and is_data and not sealed and not packed:
         found = tuple(
-            Table(place, tuple(rows), f"# read {name}: {{}}", "dump")
+            Table(place, tuple(rows), f"# read {name}: FIELD", "dump")
             for place, rows in _tables(name, head)
         )
     return File(name, head, sealed, packed, found)

@@ -20,12 +20,12 @@ from leftopen.audit.crypto.kinds import (
     points_at_person,
     tells_of_person,
 )
-from leftopen.audit.crypto.sample import Row, tables, words
+from leftopen.audit.crypto.sample import Row, Table, tables, words
 from leftopen.audit.report import Finding, Severity
 
 _ALGORITHMS = {16: ("md5",), 20: ("sha1",), 28: ("sha224",), 32: ("sha256", "sha3_256", "blake2s")}
 _ALGORITHMS |= {48: ("sha384",), 64: ("sha512", "blake2b", "sha3_512")}
-_MOST = 20_000  # readable values that are hashed
+_MOST = 8_000  # readable values that are hashed
 _MOST_SALTS = 3
 _TINY = [
     *"FMfm", "female", "male", "Female", "Male", "yes", "no", "true", "false",
@@ -35,6 +35,7 @@ _TINY = [
 _GUESSES = "values that anyone guesses"
 _OTHERS = {"password", "passwd", "pwd", "pw", "salt", "nonce", "iv", "key"}
 _PASSWORDS = {"password", "passwd", "pwd", "pw", "pass", "passphrase"}
+_LOGINS = {"login", "user", "username", "account"}
 _ABOUT_THEM = {"algorithm", "algo", "scheme", "kdf", "salt", "hint", "iterations", "rounds"}
 _ABOUT_THEM |= {"changed", "reset", "policy", "type", "expires", "at", "on", "length"}
 _Match = tuple[str, str, str, int]
@@ -74,7 +75,7 @@ def one_salt(look: Any) -> Iterator[Finding]:
             yield _one_salt(
                 f"{table.place}.{name}",
                 f"{len(values)} rows → {len(set(values))} different salts",
-                table.read.replace("{}", name),
+                table.reading(name),
             )
     for found in columns(look):
         match = _match(found, look)
@@ -108,9 +109,8 @@ def weak_password_hash(look: Any) -> Iterator[Finding]:
     """Are passwords hashed fast, or with too few rounds?"""
     columns(look)
     for table in tables(look):
-        for name in table.columns():
-            own = set(words(name))
-            if not own & _PASSWORDS or own & _ABOUT_THEM:
+        for name, values in table.columns.items():
+            if not (_is_password(name, table) or any(map(passwords.is_known, values))):
                 continue
             faults = Counter(
                 fault
@@ -132,8 +132,18 @@ def weak_password_hash(look: Any) -> Iterator[Finding]:
                 "CWE-916",
                 "# Argon2id(salt=os.urandom(16), length=32, iterations=2, lanes=1, "
                 "memory_cost=19456)\n# wrap the old hashes at once, and hash anew at each login",
-                table.read.replace("{}", name),
+                table.reading(name),
             )
+
+
+def _is_password(name: str, table: Table) -> bool:
+    """Whether a field by its name holds passwords; a bare hash does in a table of accounts."""
+    own = set(words(name))
+    if own & _ABOUT_THEM:
+        return False
+    if own == {"hash"}:
+        return any(set(words(other)) & _LOGINS for other in table.columns)
+    return bool(own & _PASSWORDS)
 
 
 def _beside(row: Row, name: str) -> Row:
@@ -147,7 +157,7 @@ def _salts(rows: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows):
         for name, value in row.items():
-            salt = passwords.salt_in(value) if isinstance(value, str) else ""
+            salt = passwords.salt_in(value) if isinstance(value, str) and "$" in value else ""
             if "salt" in words(name):
                 salt = repr(value)
             if salt:
@@ -170,7 +180,7 @@ def _matched(found: Column, look: Any) -> _Match | None:
     sizes = {len(raw) for raw in digests}
     if found.is_driver or len(sizes) != 1 or found.named & _OTHERS:
         return None
-    about = points_at_person(found.name) or any(map(points_at_person, found.table.columns()))
+    about = points_at_person(found.name) or any(map(points_at_person, found.table.columns))
     candidates = {
         text: place for text, (place, personal) in _candidates(look).items() if personal or about
     }
@@ -203,7 +213,7 @@ def _candidates(look: Any) -> dict[bytes, tuple[str, bool]]:
     if "candidates" not in look.kept:
         found: dict[bytes, tuple[str, bool]] = {}
         for table in tables(look):
-            for name, values in table.columns().items():
+            for name, values in table.columns.items():
                 for value in values:
                     if isinstance(value, bool) or not isinstance(value, str | int):
                         continue
@@ -221,14 +231,15 @@ def _candidates(look: Any) -> dict[bytes, tuple[str, bool]]:
 
 def _few_salts(look: Any) -> list[tuple[str, bytes]]:
     """Salts that stand alone in the sample, each with where."""
-    found: dict[bytes, str] = {}
-    for table in tables(look):
-        for name, values in table.columns().items():
-            if set(words(name)) & {"salt", "pepper"} and len({repr(v) for v in values}) == 1:
-                value = values[0]
-                for raw in _as_bytes(value):
-                    found.setdefault(raw, f"{table.place}.{name}")
-    return [(where, raw) for raw, where in found.items()][: 2 * _MOST_SALTS]
+    if "few salts" not in look.kept:
+        found: dict[bytes, str] = {}
+        for table in tables(look):
+            for name, values in table.columns.items():
+                if set(words(name)) & {"salt", "pepper"} and len(set(map(repr, values))) == 1:
+                    for raw in _as_bytes(values[0]):
+                        found.setdefault(raw, f"{table.place}.{name}")
+        look.kept["few salts"] = [(where, raw) for raw, where in found.items()][: 2 * _MOST_SALTS]
+    return look.kept["few salts"]
 
 
 def _as_bytes(value: Any) -> list[bytes]:

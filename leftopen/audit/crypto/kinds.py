@@ -35,6 +35,11 @@ _PERSONAL_NAMES = {
 }  # fmt: skip
 _SEALED_WORDS = {"enc", "encrypted", "cipher", "ciphertext", "sealed", "secret", "b", "base", "64"}
 _SEALED_WORDS |= {"hash", "hashed", "sha", "256", "md", "5", "hex", "1", "b64", "base64"}
+_MARKED = re.compile(
+    r"PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-|"
+    r"^\$\w{1,10}\$.|^\{S?(?:SHA|MD5)|^(?:pbkdf2|scrypt)[_:$-]",
+    re.IGNORECASE,
+)
 _MATERIAL = {"salt", "password", "passwd", "pwd", "key", "secret", "encrypted", "cipher", "sealed"}
 
 
@@ -65,7 +70,7 @@ class Column:
     @property
     def retest(self) -> str:
         """A line that reads the column."""
-        return self.table.read.replace("{}", self.name)
+        return self.table.reading(self.name)
 
     @property
     def named(self) -> set[str]:
@@ -81,12 +86,21 @@ def columns(look: Any) -> list[Column]:
         CouldNotLook: the tables cannot be read.
     """
     if "columns" not in look.kept:
-        found = [column(t, name, v) for t in tables(look) for name, v in t.columns().items()]
+        found = [column(t, name, v) for t in tables(look) for name, v in t.columns.items()]
         look.kept["columns"] = found
-        look.kept["has material"] = any(c.sealed or c.named & _MATERIAL for c in found)
+        look.kept["has material"] = any(
+            c.sealed or c.named & _MATERIAL or any(map(_is_marked, c.values)) for c in found
+        )
     if not look.kept["has material"]:
         raise NothingToLookAt("nothing in the sample is encrypted, hashed or a key")
     return look.kept["columns"]
+
+
+def _is_marked(value: Any) -> bool:
+    """Whether a value says itself that it is a key or a stored password."""
+    if isinstance(value, bytes):
+        return any(mark in value for mark in (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-"))
+    return isinstance(value, str) and _MARKED.search(value) is not None
 
 
 def column(table: Table, name: str, values: Iterable[Any]) -> Column:

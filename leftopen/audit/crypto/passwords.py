@@ -62,6 +62,13 @@ def fault(value: Any, beside: Row) -> Fault | None:
     return _bare(raw, beside) if raw else _text(value)
 
 
+def is_known(value: Any) -> bool:
+    """Whether a value has the form of a stored password, whatever its field is called."""
+    if not isinstance(value, str) or not value.startswith(("$", "{", "pbkdf2", "scrypt")):
+        return False
+    return any(form.fullmatch(value) for form, _ in _FORMS) or bool(_SCRYPT.match(value))
+
+
 def salt_in(value: str) -> str:
     """The salt within a stored password; empty where none is seen."""
     for form, group in ((_ARGON, 5), (_BCRYPT, 2), (_PBKDF2, 3), (_CRYPT, 3)):

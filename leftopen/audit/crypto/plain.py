@@ -15,6 +15,7 @@ from leftopen.audit.shared import NothingToLookAt
 _MOST_TRIED = 40  # values of a column that are decoded
 _SHARE = 0.8  # of them that must be readable, since a few are by chance
 _SHIFTED = 5  # values on which every single byte is tried
+_LONGEST = 4096  # bytes of a value that are decoded
 _USED = {"hex", "base64", "base32", "gzip", "zlib", "utf-16", "escaped bytes"}
 
 
@@ -23,7 +24,7 @@ def encoded(look: Any) -> Iterator[Finding]:
     """Is what looks encrypted only encoded, so that anyone reads it?"""
     seen = False
     for table in tables(look):
-        for name, values in table.columns().items():
+        for name, values in table.columns.items():
             tried = [v for v in values if isinstance(v, str | bytes) and not is_driver(v)]
             told = _reading(tried[:_MOST_TRIED], name)
             seen = seen or bool(told)
@@ -41,7 +42,7 @@ def encoded(look: Any) -> Iterator[Finding]:
                 "CWE-311",
                 "# encrypt the value: nonce + AESGCM(key).encrypt(nonce, value, row_id), with the "
                 "key elsewhere",
-                table.read.replace("{}", name),
+                table.reading(name),
             )
     if not seen:
         try:
@@ -55,10 +56,12 @@ def _reading(values: list[str | bytes], name: str) -> tuple[str, int, str] | Non
     if not values:
         return None
     ways: dict[str, list[str]] = {}
-    for value in values:
-        raw = value.encode() if isinstance(value, str) else value
+    for number, value in enumerate(values):
+        raw = (value.encode() if isinstance(value, str) else bytes(value))[:_LONGEST]
         if kind_of(value):
             return None  # it is readable as it stands, which other checks tell
+        if number == _SHIFTED and not any(len(texts) > 2 for texts in ways.values()):
+            break
         for how, text in _readings(raw):
             ways.setdefault(how, []).append(text)
     ways |= _shifted(values)

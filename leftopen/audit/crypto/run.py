@@ -1,6 +1,7 @@
 """The audit of a dump, and the modules of checks that look at cryptography."""
 
 from pathlib import Path
+from typing import Any
 
 from leftopen.audit.checks import run_all
 from leftopen.audit.crypto import backups, beside, hashed, plain, sealed
@@ -10,14 +11,21 @@ from leftopen.errors import LeftOpenError
 
 MODULES = (sealed, plain, hashed, beside)
 """The modules whose checks look at the data of a server, and at those of a dump."""
+UNTOLD = "whether a digest has a key, where none of its values stands in clear in the sample"
 _ALWAYS_BLIND = (
     "who reads the folder, and where its other copies are",
     "whether the backup can be restored, and how old it is: only a restore tells",
     "whether a signature is right, and whose: that takes the public key, from elsewhere",
     "whether the private key exists at all, and can be found when it is needed",
     "keys under names that say nothing",
+    UNTOLD,
     "a fault that this list of checks does not have",
 )
+
+
+def blind(look: Any) -> tuple[str, ...]:
+    """What these checks cannot see on a server where they had something to look at."""
+    return (UNTOLD,) if look.kept.get("has material") else ()
 
 
 def audit_dump(folder: str | Path) -> Report:
@@ -39,7 +47,7 @@ def audit_dump(folder: str | Path) -> Report:
     told = {finding.id for finding in outcome.findings}
     passed = dict.fromkeys(name for name in outcome.passed if name not in told)
     left = [left for left in outcome.left_out if left.id not in told | passed.keys()]
-    cut = ("files beyond the first 2,000",) if look.is_cut else ()
+    cut = ("what is beyond the first 2,000 files, or the first 512 MB",) if look.is_cut else ()
     return Report(
         f"the dump {place.name}",
         "",

@@ -4,6 +4,7 @@ Half of a sample is from the beginning of a table and half from its end, so that
 before encryption began and what was written since are both seen.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ class Table:
     Attributes:
         place: how it is named, as ``shop.people``.
         rows: the sampled rows, each once.
-        read: a line that reads one column by hand; ``{}`` stands for the column.
+        read: a line that reads one column by hand, with FIELD in the column's place.
         engine: "MongoDB", "PostgreSQL", "OpenSearch" or "dump".
     """
 
@@ -45,6 +46,13 @@ class Table:
     read: str
     engine: str
 
+    def reading(self, name: str) -> str:
+        """The line that reads this column."""
+        if self.engine == "PostgreSQL":
+            name = f'"{name.partition(".")[0]}"'
+        return self.read.replace("FIELD", name)
+
+    @functools.cached_property
     def columns(self) -> dict[str, list[Any]]:
         """The values of each column that are there, in the order of the rows."""
         found: dict[str, list[Any]] = {}
@@ -54,9 +62,10 @@ class Table:
         return found
 
 
-def words(path: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def words(path: str) -> tuple[str, ...]:
     """The words of a field's name, in small letters: ``people.idNumber`` -> id, number."""
-    return [word.lower() for word in _WORDS.findall(path.rpartition(".")[2])]
+    return tuple(word.lower() for word in _WORDS.findall(path.rpartition(".")[2]))
 
 
 def row_of(document: Mapping[str, Any]) -> Row:
@@ -65,6 +74,8 @@ def row_of(document: Mapping[str, Any]) -> Row:
     for path, value in _flat(document, ""):
         if value is None or value == "":
             continue
+        if isinstance(value, str):
+            value = str(value)  # BSON has kinds of text that cannot be compared
         if isinstance(value, bytes | str) and len(value) > _LONGEST:
             value = value[:_LONGEST]
         if path in row:
@@ -130,7 +141,7 @@ def _of_mongodb(look: Look) -> Iterator[Table]:
                 yield Table(
                     f"{database}.{name}",
                     tuple(map(row_of, _documents(look.eye[database][name]))),
-                    f'list(client["{database}"]["{name}"].find({{}}, {{"{{}}": 1}}).limit(20))',
+                    f'list(client["{database}"]["{name}"].find({{}}, {{"FIELD": 1}}).limit(20))',
                     "MongoDB",
                 )
     except OperationFailure as error:
@@ -170,9 +181,13 @@ def _of_postgres(look: PostgresLook) -> Iterator[Table]:
             yield Table(
                 f"{database}.{schema}.{name}",
                 tuple(map(row_of, _rows(look, database, schema, name, pages))),
-                f"SELECT {{}} FROM {schema}.{name} LIMIT 20",
+                f"SELECT FIELD FROM {_quoted(schema)}.{_quoted(name)} LIMIT 20",
                 "PostgreSQL",
             )
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else f'"{name}"'
 
 
 def _rows(look: PostgresLook, database: str, schema: str, name: str, pages: int) -> list[dict]:
@@ -209,7 +224,7 @@ def _of_search(look: SearchLook) -> Iterator[Table]:
         yield Table(
             name,
             tuple(map(row_of, hits.values())),
-            f"GET {name}/_search?size=20&_source={{}}",
+            f"GET {name}/_search?size=20&_source=FIELD",
             "OpenSearch",
         )
 

@@ -17,6 +17,7 @@ from leftopen.audit.crypto.sample import words
 from leftopen.audit.report import Finding, Severity
 
 _NONCE, _TAG, _BLOCK = 12, 16, 16
+_WRAPPED = 40  # bytes that a wrapped key has at least (RFC 3394: eight more than the key)
 _CLEAR = 0.9  # share of bytes without a high bit that no two drawn texts reach
 _DRAWN = 0.8  # share that drawn bytes stay below: half of them have none
 _ENOUGH = 24  # bytes to compare, so that this does not come about by chance
@@ -118,6 +119,8 @@ def plain_beside_sealed(look: Any) -> Iterator[Finding]:
             continue
         if found.is_text and (len(found.sealed) < max(3, few) or found.named & _ANYTHING):
             continue
+        if found.is_text and max(map(len, found.sealed)) < _NONCE + _TAG:
+            continue  # as short as a code that was drawn
         yield Finding(
             "X6",
             Severity.FIX,
@@ -216,18 +219,20 @@ def _one_nonce(values: list[bytes]) -> str:
 def _blocks(values: list[bytes]) -> str:
     """Evidence of blocks that came again; empty for none.
 
-    What a value shares with its neighbour from the beginning on may be a header or a wrapped key,
-    and does not count.
+    What a value shares with another from its beginning on may be a header or a wrapped key, and
+    so may a long part up to its end; neither counts.
     """
     rest = len(values[0]) % _BLOCK if len({len(v) % _BLOCK for v in values}) == 1 else 0
+    begins = _shared(values)
+    backwards = _shared([value[::-1] for value in values])
+    ends = [n if n >= _WRAPPED else 0 for n in backwards]
     for header in sorted({0, rest, ciphertext.common_prefix(values) % _BLOCK}):
-        blocks: Counter[bytes] = Counter()
-        for i, value in enumerate(values):
-            near = [*values[max(0, i - 1) : i], *values[i + 1 : i + 2]]
-            begin = max((ciphertext.common_prefix([value, other]) for other in near), default=0)
-            for at in range(header, len(value) - _BLOCK + 1, _BLOCK):
-                if at >= begin:
-                    blocks[value[at : at + _BLOCK]] += 1
+        blocks = Counter(
+            value[at : at + _BLOCK]
+            for value, begin, end in zip(values, begins, ends, strict=True)
+            for at in range(header, len(value) - _BLOCK + 1, _BLOCK)
+            if at >= begin and at + _BLOCK <= len(value) - end
+        )
         again = {block: n for block, n in blocks.items() if n > 1}
         if sum(again.values()) > 2 or (len(values) == 1 and again):
             most = max(again.values())
@@ -238,9 +243,19 @@ def _blocks(values: list[bytes]) -> str:
     return ""
 
 
+def _shared(values: list[bytes]) -> list[int]:
+    """How many bytes each value begins with in common with the one that it has most with."""
+    order = sorted(values)
+    most = dict.fromkeys(values, 0)
+    for one, other in itertools.pairwise(order):
+        at = ciphertext.common_prefix([one, other])
+        most[one], most[other] = max(most[one], at), max(most[other], at)
+    return [most[value] for value in values]
+
+
 def _of_nonce_column(found: Column) -> dict[str, str]:
     """The same, where nonces have a column of their own beside the ciphertext's."""
-    for name, values in found.table.columns().items():
+    for name, values in found.table.columns.items():
         if not set(words(name)) & {"nonce", "iv"} or name == found.name:
             continue
         if not _belongs(name, found):
@@ -268,7 +283,7 @@ def _belongs(nonce: str, found: Column) -> bool:
         return set(about) <= found.named
     others = [
         name
-        for name, values in found.table.columns().items()
+        for name, values in found.table.columns.items()
         if name != nonce and any(raw_of(value) for value in values)
     ]
     return others == [found.name]
