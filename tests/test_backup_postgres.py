@@ -18,6 +18,8 @@ INSERT INTO people SELECT n, 'Person-' || n FROM generate_series(1, 100) n;
 CREATE INDEX by_name ON people (name);
 CREATE VIEW names AS SELECT name FROM people;
 ALTER TABLE people ENABLE ROW LEVEL SECURITY;
+"""
+POLICY = """
 CREATE POLICY part ON people FOR SELECT TO "city auditor" USING (person < 10);
 GRANT SELECT ON people TO "city auditor";
 """
@@ -26,17 +28,18 @@ GRANT SELECT ON people TO "city auditor";
 @pytest.fixture(scope="module")
 def server():
     lab = make()
+    sql(lab.inside.uri_of("doors_1"), "DROP TABLE passages")
+    sql(lab.inside.uri_of("doors_1"), TABLES + POLICY)
+    sql(lab.inside.uri, "CREATE DATABASE drill")
     yield lab
     lab.close()
 
 
 @pytest.fixture
 def lab(server):
-    """A server with a database for a test, and an empty one to restore into."""
-    for name in ("doors_1", "drill"):
-        sql(server.inside.uri, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        sql(server.inside.uri, f"CREATE DATABASE {name}")
-    sql(server.inside.uri_of("doors_1"), TABLES)
+    """A server with a database to dump, and an empty one to restore into."""
+    sql(server.inside.uri_of("drill"), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    sql(server.inside.uri_of("drill"), "GRANT USAGE ON SCHEMA public TO PUBLIC")
     return server
 
 
@@ -69,6 +72,7 @@ def test_roles_come_back_with_their_passwords(lab, tmp_path):
     one_sentence(error)
     assert tables(lab, "drill") == []
     backup.restore_postgres(tmp_path / "dump", lab.inside.uri_of("drill"), accounts=True)
+    sql(uri, POLICY)
     asked = auditor(lab, "inside").replace("/doors_1", "/drill")
     assert sql(asked, "SELECT count(*) FROM people") == [(9,)]
 

@@ -5,6 +5,7 @@ no roles: they belong to the whole cluster, and pg_dumpall writes them.
 """
 
 import contextlib
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ def _run(name: str, *words: str, uri: str = "", what: str = "") -> None:
     """Run one of PostgreSQL's tools; a password goes by its environment, not by its call, which
     everybody on the machine can list.
     """
-    program = postgres.find() / name
+    program = postgres.find() / (f"{name}.exe" if os.name == "nt" else name)
     if not program.exists():
         raise EngineMissing(
             f"There is no {name} beside PostgreSQL's server, in {program.parent}. "
