@@ -169,8 +169,8 @@ def _refuse_mistakes(call: _Call, driver: Driver) -> None:
     """A mistake in the function says nothing about its TLS."""
     if call.hangs:
         raise BadAnswer(
-            f"connect did not end within {_PATIENCE:.0f} s with the server's own address. "
-            "Look for a wait without a limit"
+            "connect did not come to an end with the server's own address. Look for a wait "
+            "without a limit"
         )
     if call.error is None and not call.served:
         raise BadAnswer(
@@ -275,7 +275,7 @@ def _read_sql(client: psycopg.Connection) -> None:
 
 def _sql_refuses(error: Exception) -> bool:
     """Whether a login, or the reading, was refused; not that there was no TLS."""
-    words = ("authentication failed", "no password supplied", 'FATAL:  role "')
+    words = ("authentication failed", "no password supplied", 'FATAL:  role "', ", SSL encryption")
     return isinstance(error, psycopg.Error) and (
         isinstance(error, psycopg.errors.InsufficientPrivilege)
         or any(part in str(error) for part in words)

@@ -142,9 +142,11 @@ def _tries(
             return "optional_here"
     if false.let_in(first, word, first, "log in with a certificate of another authority"):
         return "any_of_the_authority"
-    clear = "log in without TLS, with its password"
-    if doors.let_in(first, word, None, clear, sslmode="disable"):
-        return "in_clear"
+    for name, secret in (one, other):
+        for outside, where in ((True, "from outside"), (False, "from this machine")):
+            clear = f"log in {where} without TLS, with its password"
+            if doors.let_in(name, secret, None, clear, sslmode="disable", outside=outside):
+                return "in_clear"
     return RIGHT
 
 

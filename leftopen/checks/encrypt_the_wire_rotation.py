@@ -66,7 +66,8 @@ def _task(draw: Draw) -> Task:
 
 def _post(task: Task, authority: Authority) -> dict[str, bytes]:
     """What is in each of the files: one of them is right."""
-    order = Draw(",".join(task["files"]), "12 question 6").shuffle("order", task["files"])
+    seed = f"{task['files']} {task['password']}"
+    order = Draw(seed, "12 question 6").shuffle("order", task["files"])
     contents = (
         authority.server(days=_NEW_DAYS),
         authority.server(["warehouse.localhost"], ["127.0.0.9"], _NEW_DAYS),
