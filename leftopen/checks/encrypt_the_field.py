@@ -6,6 +6,7 @@ from types import FunctionType
 from pymongo import MongoClient
 
 from leftopen.audit.crypto import ciphertext
+from leftopen.checks import encrypt_the_field_column as column
 from leftopen.checks import encrypt_the_field_counts as counts
 from leftopen.checks import encrypt_the_field_keys as turned
 from leftopen.checks import encrypt_the_field_rule as rule
@@ -207,5 +208,11 @@ QUESTIONS = {
         check=turned.turned,
         task=turned.task,
         lab=turned.open_lab,
+    ),
+    6: Question(
+        asks={"lab": Lab, "key": bytes, "seal_with": FunctionType},
+        check=column.sealed,
+        task=column.task,
+        lab=column.open_lab,
     ),
 }

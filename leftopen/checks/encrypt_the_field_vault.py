@@ -159,14 +159,23 @@ def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str]
             return "beside", where
     if plain_in_folder(lab.log.parent, forms):
         return "files", "the server's files"
+    return kept_with_notebook(master)
+
+
+def kept_with_notebook(key: bytes) -> tuple[str, str] | None:
+    """Where a key stands in the notebook or in a file beside it.
+
+    Returns:
+        ``notebook`` or ``password``, and the place; ``None`` for nowhere.
+    """
     cells = _cells()
-    told = keys.in_cells(master) or keys.find(master, [*cells, *_constants(cells)])
+    told = keys.in_cells(key) or keys.find(key, [*cells, *_constants(cells, len(key))])
     if any(place.endswith(_FROM_PASSWORD) for place in told):
         return "password", "a word in the notebook"
     if told:
         return "notebook", "in a cell"
     beside = [path for path in sorted(Path.cwd().iterdir()) if _is_small(path)]
-    found = [path.name for path in beside if plain_in_folder(path, forms)]
+    found = [path.name for path in beside if plain_in_folder(path, keys.forms(key).values())]
     return ("notebook", f"in the file {found[0]} beside it") if found else None
 
 
@@ -185,13 +194,13 @@ def _cells() -> list[str]:
     return ["".join(entry[2]) for name, entry in entries if _CELL.search(name) and len(entry) > 2]
 
 
-def _constants(cells: list[str]) -> list[str | bytes]:
+def _constants(cells: list[str], least: int) -> list[str | bytes]:
     """The texts and bytes in cells, as Python reads them: also over two lines."""
     found = []
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):
             values = (n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant))
-            found += [v for v in values if isinstance(v, str | bytes) and len(v) >= MASTER_BYTES]
+            found += [v for v in values if isinstance(v, str | bytes) and len(v) >= least]
     return found
 
 

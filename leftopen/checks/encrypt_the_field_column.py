@@ -1,0 +1,184 @@
+"""Exercise 13, question 6: a column of PostgreSQL, sealed by the application, and what is logged.
+
+With log_statement = 'all', PostgreSQL writes each statement into its log, and the values that were
+bound to it (PostgreSQL manual, "Error Reporting and Logging"). A key that is handed to the server,
+as pgcrypto wants it, is written there, too.
+"""
+
+import functools
+from collections.abc import Iterator
+from types import FunctionType
+
+import psycopg
+from psycopg import sql
+
+from leftopen.audit.crypto import keys
+from leftopen.cases import tongren
+from leftopen.checks import encrypt_the_field_vault as vault
+from leftopen.checks import sql_lab
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.checks.search_lab import variant
+from leftopen.checks.sql_probe import DATABASE, operator
+from leftopen.lab_postgres import PostgresLab
+from leftopen.learner import Draw
+from leftopen.synth.tongren import sample
+
+_CONFIG = f"{tongren.LOCKED}log_statement = 'all'\n"
+_KEY_BYTES = 32
+_RESIDENTS, _DAYS = 240, 3  # of the small lab
+_READER = "as a stranger who reads every table"
+_LOG_READER = "as somebody who reads the server's log"
+_HOLDER = "as the holder of the key"
+_TABLES = """
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'
+ORDER BY 1, 2
+"""
+_KEPT = """
+SELECT 'a function', prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'a setting', setting FROM pg_settings
+UNION ALL SELECT 'a setting', setconfig::text FROM pg_db_role_setting
+"""
+
+
+def task(draw: Draw) -> Task:
+    """Which column is sealed."""
+    draw = variant(draw, "13", 6, 2)
+    column = draw.pick("column", ("phone", "id_number"))
+    return Task(
+        column=(column, "the column of the table residents"),
+        sealed=(f"{column}_sealed", "the column that takes its place, of the type bytea"),
+    )
+
+
+def open_lab(task: Task) -> PostgresLab:
+    """Residents in clear, on a server that logs each statement."""
+    return sql_lab.open_lab(config=_CONFIG)
+
+
+@functools.cache
+def _before(column: str) -> dict[int, str]:
+    """The column as the lab begins with it, by the residents' numbers."""
+    table = sample(sql_lab.SEED, _RESIDENTS, _DAYS, (DATABASE,))[DATABASE]["residents"]
+    return dict(zip(table["person"].to_pylist(), table[column].to_pylist(), strict=True))
+
+
+def sealed(at: Attempt, lab: PostgresLab, key: bytes, seal_with: FunctionType) -> str:
+    """Each value is sealed in its row, and neither tables nor log hold it, or the key."""
+    if len(key) != _KEY_BYTES:
+        raise BadAnswer(f"`key` has {len(key)} bytes, and the question asks for {_KEY_BYTES}.")
+    with operator(lab) as connection:
+        trial = _Trial(at, lab, connection, key)
+        return trial.judged(seal_with)
+
+
+class _Trial:
+    def __init__(
+        self, at: Attempt, lab: PostgresLab, connection: psycopg.Connection, key: bytes
+    ) -> None:
+        self.at, self.lab, self.connection = at, lab, connection
+        self.column, self.new = str(at.task["column"]), str(at.task["sealed"])
+        self.before = _before(self.column)
+        self.forms = [form for form in keys.forms(key).values() if len(form) >= _KEY_BYTES]
+        self.key = key
+        self.rows = dict(self._tables())
+
+    def _tables(self) -> Iterator[tuple[str, list[tuple]]]:
+        for schema, table in self.connection.execute(_TABLES).fetchall():
+            every = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
+            yield table, self.connection.execute(every).fetchall()
+
+    def judged(self, seal_with: FunctionType) -> str:
+        """The verdict: what opens, then what strangers find."""
+        select = sql.SQL("SELECT * FROM residents ORDER BY person")
+        cursor = self.connection.execute(select)
+        names = [column.name for column in cursor.description]
+        people = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        if self.new not in names:
+            at_first = self.column in names and len(people) == len(self.before)
+            return UNTOUCHED if at_first else "not_sealed"
+        return (
+            self._opens(people, seal_with)
+            or self._in_tables()
+            or self._in_log()
+            or self._with_notebook()
+            or RIGHT
+        )
+
+    def _opens(self, people: list[dict], seal_with: FunctionType) -> str | None:
+        found = {person["person"]: person[self.new] for person in people}
+        if found.keys() != self.before.keys() or not all(
+            isinstance(value, bytes) for value in found.values()
+        ):
+            self.at.note(
+                _HOLDER, f"look at {self.new} of {len(self.before)} people", "not all bytes"
+            )
+            return "not_sealed"
+        _, open_ = seal_with(self.key)
+        right = sum(
+            _opened(open_, value, self.column, number) == self.before[number]
+            for number, value in found.items()
+        )
+        told = f"{right} open to what was there"
+        self.at.note(_HOLDER, f"open {self.new} of {len(found)} people", told)
+        self.at.values.update(right=right, people=len(found))
+        if right < len(found):
+            return "not_opened"
+        first, second = sorted(found)[:2]
+        moved = _opened(open_, found[first], self.column, second) is not None
+        who = "as somebody who may write to the table"
+        self.at.note(
+            who, "put one person's value into another's row", "opens" if moved else "refused"
+        )
+        return "moved" if moved else None
+
+    def _in_tables(self) -> str | None:
+        values = set(map(str, self.before.values()))
+        left = [
+            table
+            for table, rows in self.rows.items()
+            if any(isinstance(value, str) and value in values for row in rows for value in row)
+        ]
+        self.at.note(_READER, f"look for each {self.column} in clear", ", ".join(left) or "nowhere")
+        self.at.values["where"] = ", ".join(left)
+        if left:
+            return "left_in_clear"
+        kept = [
+            (table, value) for table, rows in self.rows.items() for row in rows for value in row
+        ]
+        kept += self.connection.execute(_KEPT).fetchall()
+        holds = [where for where, value in kept if self._has_key(value)]
+        self.at.note(_READER, "look for the key", ", ".join(dict.fromkeys(holds)) or "nowhere")
+        self.at.values["where"] = ", ".join(dict.fromkeys(holds))
+        return "key_in_table" if holds else None
+
+    def _has_key(self, value: object) -> bool:
+        raw = value.encode() if isinstance(value, str) else value
+        return isinstance(raw, bytes) and any(form in raw for form in self.forms)
+
+    def _in_log(self) -> str | None:
+        log = self.lab.log.read_bytes() if self.lab.log.exists() else b""
+        there = any(form in log for form in self.forms)
+        self.at.note(_LOG_READER, "look for the key", "there" if there else "not there")
+        if there:
+            return "key_in_log"
+        values = sum(str(value).encode() in log for value in self.before.values())
+        told = f"{values} of {len(self.before)} are there" if values else "not there"
+        self.at.note(_LOG_READER, f"look for each {self.column} in clear", told)
+        self.at.values["logged"] = values
+        return "values_in_log" if values else None
+
+    def _with_notebook(self) -> str | None:
+        known = vault.kept_with_notebook(self.key)
+        self.at.note(_READER, "look for the key in the notebook", known[1] if known else "nowhere")
+        self.at.values["where"] = known[1] if known else ""
+        return "key_with_notebook" if known else None
+
+
+def _opened(open_: FunctionType, value: bytes, column: str, row: int) -> object:
+    """What a value opens to; ``None`` if it does not."""
+    try:
+        return open_(value, column, row)
+    except Exception:
+        return None
