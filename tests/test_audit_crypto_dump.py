@@ -4,6 +4,7 @@ import base64
 import contextlib
 import datetime
 import gzip
+import hmac
 import json
 import random
 import re
@@ -272,16 +273,25 @@ def test_an_archive_that_is_sealed_block_by_block_is_told(right):
     assert told(audit(dump=right)) == {}
 
 
-def test_the_master_key_in_a_dump_of_the_vault_is_told(right):
-    master, wrapped = seeded.DRAWN.randbytes(96), seeded.DRAWN.randbytes(128)
-    tag = seeded.hmac.digest(master[:32], wrapped + bytes(8), "sha512")[:32]
-    vault = {"_id": 1, "keyMaterial": wrapped + tag, "masterKey": {"provider": "local"}}
+@pytest.mark.parametrize("provider", ["local", "local:new"])
+@pytest.mark.parametrize(
+    "master", [seeded.DRAWN.randbytes(96), "a key of 96 letters, " * 4 + "12 or so.. . "[:12]]
+)
+def test_the_master_key_in_a_dump_of_the_vault_is_told(right, master, provider):
+    raw, wrapped = as_bytes(master), seeded.DRAWN.randbytes(128)
+    assert len(raw) == 96
+    tag = hmac.digest(raw[:32], wrapped + bytes(8), "sha512")[:32]
+    vault = {"_id": 1, "keyMaterial": wrapped + tag, "masterKey": {"provider": provider}}
     (right / "vault.bson").write_bytes(as_bson([vault]))
     assert told(audit(dump=right)) == {}
     (right / "notes.bson").write_bytes(as_bson([{"note": master}]))
     report = audit(dump=right)
     assert told(report) == {"X10": "fix"}
     assert "opens 1 of the 1 local data keys" in report.findings[0].evidence
+
+
+def as_bytes(value):
+    return value.encode() if isinstance(value, str) else value
 
 
 def test_a_dump_of_postgres_as_pg_dump_makes_it(tmp_path):

@@ -97,7 +97,9 @@ def vaults_of(sampled: list[Table]) -> list[Vault]:
         keys = [row for row in keys if isinstance(row.get("masterKey.provider"), str)]
         if keys:
             local = tuple(
-                bytes(row["keyMaterial"]) for row in keys if row["masterKey.provider"] == "local"
+                bytes(row["keyMaterial"])
+                for row in keys
+                if row["masterKey.provider"].partition(":")[0] == "local"  # or "local:name"
             )
             found.append(Vault(table, local, frozenset(map(_id, keys))))
     return found
@@ -123,12 +125,13 @@ def _key(name: str, value: Any, row: dict, table: Table, vaults: list[Vault]) ->
     for kind, mark in MARKS.items() if b"KEY" in raw.upper() else ():
         if mark.search(raw):
             return kind
-    held = bytes_in(value) if isinstance(value, str) else bytes(value)
-    if held is None or (isinstance(value, Binary) and value.subtype in (3, 4)):
+    if isinstance(value, Binary) and value.subtype in (3, 4):
         return ""
-    if len(held) == MASTER:
-        wrapped = [one for vault in vaults for one in vault.local]
-        if fits := sum(opens(held, one) for one in wrapped):
+    held = (bytes_in(value) if isinstance(value, str) else bytes(value)) or b""
+    wrapped = [one for vault in vaults for one in vault.local]
+    for master in {raw, held}:  # 96 letters are a master key, too
+        fits = sum(opens(master, one) for one in wrapped) if len(master) == MASTER else 0
+        if fits:
             return f"the master key, which opens {fits} of the {len(wrapped)} local data keys"
     least = 32 if isinstance(value, str) else 16  # a text of 16 bytes in hex may be any name
     if len(held) in _SIZES and len(held) >= least and is_random(held) and _is_named_key(name, row):
