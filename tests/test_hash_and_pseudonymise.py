@@ -267,6 +267,21 @@ def test_a_view_or_an_index_that_is_added_is_no_fault(ex):
     assert found(ex, 5, rotate) == RIGHT
 
 
+def test_a_connection_may_be_closed_by_the_function(ex):
+    def rotate(db, *given):
+        turn(ex, db, *given)
+        finish(db)
+        db.close()
+
+    assert found(ex, 5, rotate) == RIGHT
+
+
+def test_a_mistake_in_the_function_is_the_cells_error(ex):
+    verdict = ex.check(5, lambda db, *given: db.execute("SELECT ?", [1, 2]))
+    assert verdict.kind is Kind.ERROR
+    assert "ProgrammingError" in verdict.text
+
+
 def test_nothing_done_at_all_is_told(ex):
     assert found(ex, 5, lambda db, *given: None) == "a_table_forgotten"
 

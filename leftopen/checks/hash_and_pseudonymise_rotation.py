@@ -43,14 +43,14 @@ class _Case:
         self.new_of = {pseudonym(self.new, n): n for n in self.staying}
         self.before = self.read()
 
-    def connect(self) -> sqlite3.Connection:
+    def file(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path)
         db.execute("PRAGMA secure_delete = OFF")
         return db
 
     def read(self, db: sqlite3.Connection | None = None) -> dict[str, dict[int, str]]:
         """For each column the pseudonym in each row, by the row's id."""
-        own = db or self.connect()
+        own = db or self.file()
         try:
             return {
                 column: dict(own.execute("SELECT id, {1} FROM {0}".format(*column.split("."))))
@@ -73,12 +73,23 @@ class _Case:
 
     def rotate(self, function: FunctionType) -> dict[str, dict[int, str]]:
         """Call the learner's function; what it sees itself afterwards."""
-        db = self.connect()
+        db = self.file()
         try:
             function(db, list(self.staying), self.old, self.new)
             return self.read(db)
+        except sqlite3.ProgrammingError:
+            if not _is_closed(db):
+                raise
+            return self.read()
         finally:
             db.close()
+
+
+def _is_closed(db: sqlite3.Connection) -> bool:
+    try:
+        return db.total_changes < 0
+    except sqlite3.ProgrammingError:
+        return True
 
 
 def _rotation(at: Attempt, rotate: FunctionType) -> str:
@@ -136,7 +147,7 @@ def _groups(columns: dict[str, dict[int, str]]) -> set[frozenset[tuple[str, int]
 def _left(at: Attempt, case: _Case) -> str:
     """What stands beside the columns and leads back, or nothing."""
     known = set(case.columns)
-    with case.connect() as db:
+    with case.file() as db:
         names = [n for (n,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in names:
             rows = db.execute(f'SELECT * FROM "{table}"')
@@ -183,7 +194,7 @@ def _half_way(at: Attempt, case: _Case, folder: str, rotate: FunctionType) -> st
     for number, column in enumerate(case.columns):
         again = _Case(at.task, folder, f"failing {number}.sqlite3")
         table = column.split(".")[0]
-        with again.connect() as db:
+        with again.file() as db:
             for what in ("UPDATE", "DELETE", "INSERT"):
                 db.execute(
                     f"CREATE TRIGGER no_{what} BEFORE {what} ON {table} "
