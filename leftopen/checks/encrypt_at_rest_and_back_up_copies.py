@@ -24,6 +24,7 @@ from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import DATABASE, operator
+from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 from leftopen.synth.tongren import sample
@@ -71,10 +72,17 @@ def copies_lab(task: Task) -> PostgresLab:
         f"CREATE TABLE {table} AS TABLE residents; {searches}",
         config=_CONFIG,
     )
-    text = "".join(f"{row['person']},{row['id_number']},{row['name']}\n" for row in rows)
-    file = lab.log.parent / export
-    file.parent.mkdir(mode=0o700)
-    file.write_bytes(gzip.compress(text.encode(), mtime=0))
+    try:
+        text = "".join(f"{row['person']},{row['id_number']},{row['name']}\n" for row in rows)
+        file = lab.log.parent / export
+        with disk():
+            file.parent.mkdir(mode=0o700)
+            file.write_bytes(gzip.compress(text.encode(), mtime=0))
+        with operator(lab) as connection:
+            connection.execute("CHECKPOINT")
+    except BaseException:
+        lab.close()
+        raise
     return lab
 
 

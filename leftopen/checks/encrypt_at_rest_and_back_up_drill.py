@@ -20,6 +20,7 @@ from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import DATABASE, Who, words
+from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 from leftopen.proof import sql_words
@@ -75,10 +76,11 @@ def drill_lab(task: Task) -> PostgresLab:
 def _history(lab: PostgresLab, task: Task) -> None:
     """Three days with a backup each, and the stranger before the last."""
     folder = lab.log.parent
-    (folder / "safe").mkdir(mode=0o700)
-    (folder / "backups").mkdir(mode=0o700)
     owner = pyrage.x25519.Identity.generate()
-    (folder / "safe" / "identity.txt").write_text(str(owner))
+    with disk():
+        (folder / "safe").mkdir(mode=0o700)
+        (folder / "backups").mkdir(mode=0o700)
+        (folder / "safe" / "identity.txt").write_text(str(owner))
     with _operator(lab) as operator:
         delete = f"DELETE FROM passages WHERE at >= '{_CUT}' RETURNING *"
         yesterday = operator.execute(delete).fetchall()

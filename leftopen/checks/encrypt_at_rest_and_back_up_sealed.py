@@ -29,7 +29,7 @@ from leftopen.learner import Draw
 
 _HEAD = b"age-encryption.org/v1"
 _KEY = re.compile(r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]+", re.IGNORECASE)
-_MOST = 64 << 20  # bytes of a file that is looked into for encodings
+_MOST = 16 << 20  # bytes of a file that is looked into for encodings
 _SAMPLES = 12  # people whose numbers are searched for
 _INDEX = "idNumber_1"
 
