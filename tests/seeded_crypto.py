@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import hmac
 import random
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -238,6 +239,13 @@ FAULTS = (
         one("sealed", "id_number", lambda t: gcm(t, FIXED, b"\1\2\3\4")),
         {"X2": "fix"},
     ),
+    Case("one nonce that is not stored", one("sealed", "id_number", lambda t: gcm(t, FIXED)[12:]),
+         {"X2": "fix"}),
+    Case("a row's number as the nonce of two columns", lambda: {"sealed": [
+        {"id_number": gcm(p["id_number"], n.to_bytes(12, "big")),
+         "home": gcm(f"Gate {n}, {p['district']}", n.to_bytes(12, "big"))}
+        for n, p in enumerate(PEOPLE)
+    ]}, {"X2": "fix"}),
     Case("one nonce, apart", lambda: nonces_apart(lambda n: FIXED), {"X2": "fix"}),
     Case("a counter set back", one("sealed", "id_number", counted(0, 20)), {"X3": "fix"}),
     Case(
@@ -257,6 +265,9 @@ FAULTS = (
         one("sealed", "id_encrypted", lambda t: base64.b64encode(t.encode()).decode()),
         {"X5": "fix"},
     ),
+    Case("base64 of employers", lambda: {"people": [
+        {"number": n, "idNumber": p["id_number"], "work": base64.b64encode(
+            f"Office {n % 9}".encode()).decode()} for n, p in enumerate(PEOPLE)]}, {"X5": "fix"}),
     Case("hex", one("sealed", "id_enc", lambda t: t.encode().hex()), {"X5": "fix"}),
     Case("zlib", one("sealed", "id_enc", lambda t: zlib.compress(t.encode())), {"X5": "fix"}),
     Case("reversed", one("sealed", "id_enc", lambda t: t[::-1]), {"X5": "fix"}),
@@ -327,6 +338,14 @@ RIGHT = (
     Case("deterministic on what is unique", one("sealed", "id_number", siv), {}),
     Case("a counter that goes on", one("sealed", "id_number", counted(7)), {}),
     Case("a key's name before each", one("s", "id_number", lambda t: gcm(t, b"", SALT)), {}),
+    Case("a row's number as the nonce of one column", lambda: {"sealed": [
+        {"id_number": gcm(number, n.to_bytes(12, "big")), "home": gcm(number)}
+        for n, number in enumerate(NUMBERS)
+    ]}, {}),
+    Case("measurements in bytes", lambda: {"sensors": [
+        {"readings": struct.pack("<12f", *(DRAWN.random() * 40 for _ in range(12)))}
+        for _ in range(60)
+    ]}, {}),
     Case("nonces apart", lambda: nonces_apart(lambda n: DRAWN.randbytes(12)), {}),
     Case("a data key for each person", envelopes, {}),
     Case("a wrapped data key after each", lambda: {"envelopes": [

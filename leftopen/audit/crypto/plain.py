@@ -6,7 +6,7 @@ from typing import Any
 
 from leftopen.audit.checks import check
 from leftopen.audit.crypto import encodings
-from leftopen.audit.crypto.kinds import columns, is_driver, is_personal
+from leftopen.audit.crypto.kinds import columns, is_driver, is_personal, points_at_person
 from leftopen.audit.crypto.sample import tables
 from leftopen.audit.personal import kind_of, kinds_in
 from leftopen.audit.report import Finding, Severity
@@ -14,6 +14,7 @@ from leftopen.audit.shared import NothingToLookAt
 
 _MOST_TRIED = 40  # values of a column that are decoded
 _SHARE = 0.8  # of them that must be readable, since a few are by chance
+_LEAST = 4  # letters of a text that no name calls personal
 _SHIFTED = 5  # values on which every single byte is tried
 _LONGEST = 4096  # bytes of a value that are decoded
 _USED = {"hex", "base64", "base32", "gzip", "zlib", "utf-16", "escaped bytes"}
@@ -24,9 +25,10 @@ def encoded(look: Any) -> Iterator[Finding]:
     """Is what looks encrypted only encoded, so that anyone reads it?"""
     seen = False
     for table in tables(look):
+        about = any(map(points_at_person, table.columns))
         for name, values in table.columns.items():
             tried = [v for v in values if isinstance(v, str | bytes) and not is_driver(v)]
-            told = _reading(tried[:_MOST_TRIED], name)
+            told = _reading(tried[:_MOST_TRIED], name, about)
             seen = seen or bool(told)
             if not told:
                 continue
@@ -51,8 +53,14 @@ def encoded(look: Any) -> Iterator[Finding]:
             raise NothingToLookAt("nothing in the sample is encrypted, hashed or a key") from None
 
 
-def _reading(values: list[str | bytes], name: str) -> tuple[str, int, str] | None:
-    """The encoding of a column, how many values it opens, and what they are."""
+def _reading(values: list[str | bytes], name: str, about: bool) -> tuple[str, int, str] | None:
+    """The encoding of a column, how many values it opens, and what they are.
+
+    Args:
+        values: what is tried.
+        name: the column's name.
+        about: whether the table is about people, so that whatever it hides is theirs.
+    """
     if not values:
         return None
     ways: dict[str, list[str]] = {}
@@ -66,7 +74,7 @@ def _reading(values: list[str | bytes], name: str) -> tuple[str, int, str] | Non
             ways.setdefault(how, []).append(text)
     ways |= _shifted(values)
     for how, texts in sorted(ways.items(), key=lambda way: (-len(way[1]), len(way[0]), way[0])):
-        if len(texts) >= _SHARE * len(values) and (kind := _kind(texts, name)):
+        if len(texts) >= _SHARE * len(values) and (kind := _kind(texts, name, about)):
             return how, len(texts), kind
     return None
 
@@ -88,14 +96,17 @@ def _text(raw: bytes) -> str:
     return text if len(text) > 1 and text.replace("\n", " ").isprintable() else ""
 
 
-def _kind(texts: list[str], name: str) -> str:
+def _kind(texts: list[str], name: str, about: bool) -> str:
     """What kind of personal data the texts are; empty if they are none."""
     kinds = Counter(
         kind for text in texts if (kind := kind_of(text) or next(iter(kinds_in(text)), ""))
     )
     if kinds and 2 * kinds.total() >= len(texts):
         return kinds.most_common(1)[0][0]
-    return "what its name says" if is_personal(name) else ""
+    if is_personal(name):
+        return "what its name says"
+    long = min(map(len, texts)) >= _LEAST and len(set(texts)) > 1  # short ones are by chance
+    return "text about people" if about and long else ""
 
 
 def _shifted(values: list[str | bytes]) -> dict[str, list[str]]:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from leftopen.audit.checks import run_all
-from leftopen.audit.crypto import backups, beside, hashed, plain, sealed
+from leftopen.audit.crypto import backups, beside, hashed, logged, plain, sealed
 from leftopen.audit.crypto.dump import DumpLook
 from leftopen.audit.report import Report
 from leftopen.errors import LeftOpenError
 
-MODULES = (sealed, plain, hashed, beside)
+MODULES = (sealed, plain, hashed, beside, logged)
 """The modules whose checks look at the data of a server, and at those of a dump."""
 UNTOLD = "whether a digest has a key, where none of its values stands in clear in the sample"
 _ALWAYS_BLIND = (

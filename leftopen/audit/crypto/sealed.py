@@ -51,20 +51,33 @@ def repeated_blocks(look: Any) -> Iterator[Finding]:
 
 @check("X2")
 def repeated_nonces(look: Any) -> Iterator[Finding]:
-    """Were several values sealed under one nonce?"""
+    """Were several values sealed under one nonce, in one column or in two of a table?"""
+    free: dict[int, list[Column]] = {}
     for found in columns(look):
-        if told := _mode(found).get("X2"):
-            yield Finding(
-                "X2",
-                Severity.FIX,
-                f"Values of {found.full} were sealed under one nonce.",
-                f"{len(found.sealed)} values of {found.full} → {told}",
-                "Two values under one key and one nonce show the XOR of their texts, and whoever "
-                "knows one reads the other. With GCM a stranger can then forge values too.",
-                "CWE-323",
-                AEAD,
-                found.retest,
-            )
+        mode = _mode(found)
+        if told := mode.get("X2"):
+            yield _under_one_nonce(found.full, len(found.sealed), told, found.retest)
+        if not (mode or found.is_driver or is_digest(found)) and found.sealed:
+            free.setdefault(id(found.table), []).append(found)
+    for several in free.values():
+        values = sorted({value for found in several for value in found.sealed})
+        if len(several) > 1 and (told := _one_nonce(values)):
+            names = " and ".join(found.full for found in several)
+            yield _under_one_nonce(names, len(values), told, several[0].retest)
+
+
+def _under_one_nonce(where: str, count: int, told: str, retest: str) -> Finding:
+    return Finding(
+        "X2",
+        Severity.FIX,
+        f"Values of {where} were sealed under one nonce.",
+        f"{count} values of {where} → {told}",
+        "Two values under one key and one nonce show the XOR of their texts, and whoever knows "
+        "one reads the other. With GCM a stranger can then forge values too.",
+        "CWE-323",
+        AEAD,
+        retest,
+    )
 
 
 @check("X3")
@@ -147,7 +160,7 @@ def _mode(found: Column) -> dict[str, str]:
         return told
     if told := _counting(distinct):
         return {"X3": told}
-    if told := _one_nonce(distinct):
+    if told := _one_nonce(distinct) or _one_stream(distinct):
         return {"X2": told}
     if told := _blocks(distinct):
         return {"X1": told}
@@ -213,6 +226,22 @@ def _one_nonce(values: list[bytes]) -> str:
     return (
         f"{shared} different values begin with the same {_NONCE} bytes as another, and the XOR of "
         f"two such values is that of two texts: {clear} of {total} bytes have no high bit"
+    )
+
+
+def _one_stream(values: list[bytes]) -> str:
+    """Evidence of one nonce that is not stored with the values; empty for none.
+
+    Bytes that were never encrypted have hardly a high bit of their own; they are none of this.
+    """
+    clear, total = _clear((values[0], other) for other in values[1:])
+    whole = b"".join(values)
+    high = sum(byte >= 0x80 for byte in whole) / max(1, len(whole))
+    if total < 4 * _ENOUGH or clear < _CLEAR * total or not 1 - _DRAWN < high < _DRAWN:
+        return ""
+    return (
+        f"the XOR of two of them is that of two texts: {clear} of {total} bytes have no high bit, "
+        "so that one stream of bytes lies over all"
     )
 
 
