@@ -95,7 +95,7 @@ def recover(
         tried = _numbers(district, day, min(day + _BATCH_DAYS, end))
         frame = tried.to_frame("number").lazy().with_columns(hash=digest(pl.col("number")))
         found = frame.filter(pl.col("hash").is_in(wanted)).select("hash", "number")
-        return len(tried), found.collect()
+        return len(tried), _apart(found.collect())
 
     total, found = (end - begin) * identifiers.SEQUENCES, []
     with tqdm(
@@ -128,6 +128,11 @@ def _each(
             yield under_way.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _apart(found: pl.DataFrame) -> pl.DataFrame:
+    """A copy that keeps nothing else alive: polars' texts point into the whole batch's memory."""
+    return pl.DataFrame(found.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
 def _numbers(district: int, begin: int, end: int) -> pl.Series:
