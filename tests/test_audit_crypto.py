@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import seeded_crypto as seeded
 import seeded_postgres
+import seeded_sealing as sealing
 import seeded_search
 import seeded_servers
 from bson import Binary
@@ -46,8 +47,8 @@ def well_written(findings, report=""):
     for finding in findings:
         assert all((finding.what, finding.evidence, finding.why, finding.fix, finding.retest))
         assert finding.cwe.startswith("CWE-")
-        assert not any(number in repr(finding) for number in seeded.NUMBERS)
-        assert seeded.KEY.hex() not in repr(finding)
+        assert not any(number in repr(finding) for number in sealing.NUMBERS)
+        assert sealing.KEY.hex() not in repr(finding)
     assert all(
         html.escape(finding.what) in (report or html.escape(finding.what)) for finding in findings
     )
@@ -85,7 +86,7 @@ def test_mongodb(mongo, client, case):
     assert told(outcome.findings) == case.finds, outcome
 
 
-MASTER = seeded.DRAWN.randbytes(96)
+MASTER = sealing.DRAWN.randbytes(96)
 
 
 @contextlib.contextmanager
@@ -112,7 +113,7 @@ def sealed_by_driver(client, sexes, vault="keys.vault", every=1):
                 else p["id_number"],
                 "sex": seal(p["sex"], sexes),
             }
-            for n, p in enumerate(seeded.PEOPLE)
+            for n, p in enumerate(sealing.PEOPLE)
         )
 
 
@@ -188,8 +189,8 @@ def test_who_reads_the_vault_without_need_is_told_and_who_decrypts_is_not(mongo,
 
 
 def test_what_was_written_last_is_sampled_too_and_each_document_once(mongo, client):
-    rows = [{"idNumber": number} for number in seeded.NUMBERS * 6]
-    sealed = [{"idNumber": seeded.gcm(number)} for number in seeded.NUMBERS]
+    rows = [{"idNumber": number} for number in sealing.NUMBERS * 6]
+    sealed = [{"idNumber": sealing.gcm(number)} for number in sealing.NUMBERS]
     client.crypto.people.insert_many(rows + sealed)
     report = mongo.audit()
     assert of_cryptography(report) == {"X6": "fix"}
@@ -197,7 +198,7 @@ def test_what_was_written_last_is_sampled_too_and_each_document_once(mongo, clie
 
 
 def test_the_audit_changes_nothing_in_the_data(mongo, client):
-    client.crypto.people.insert_many(seeded.column("id_number", seeded.ecb))
+    client.crypto.people.insert_many(sealing.column("id_number", sealing.ecb))
     before = list(client.crypto.people.find())
     mongo.audit()
     assert list(client.crypto.people.find()) == before
@@ -234,7 +235,7 @@ def test_postgres(sql, case):
 
 
 def test_a_column_of_bytes_in_which_text_was_left_is_told_in_the_whole_report(sql):
-    rows = seeded.column("id_number", seeded.half_plain(seeded.gcm))
+    rows = sealing.column("id_number", sealing.half_plain(sealing.gcm))
     rows = [{**row, "id_number": as_bytes(row["id_number"])} for row in rows]
     with tables_in(sql, {"people": rows}):
         report = sql.audit()
@@ -249,14 +250,14 @@ def as_bytes(value):
 
 
 def test_the_end_of_a_long_table_is_seen(sql):
-    old = [{"number": n, "id_number": text.encode()} for n, text in enumerate(seeded.NUMBERS * 50)]
-    new = [{"number": n, "id_number": seeded.gcm(t)} for n, t in enumerate(seeded.NUMBERS)]
+    old = [{"number": n, "id_number": text.encode()} for n, text in enumerate(sealing.NUMBERS * 50)]
+    new = [{"number": n, "id_number": sealing.gcm(t)} for n, t in enumerate(sealing.NUMBERS)]
     with tables_in(sql, {"people": old + new}):
         assert told(looked(PostgresLook, sql).findings) == {"X6": "fix"}
 
 
 def test_the_line_that_tries_again_runs(sql):
-    with tables_in(sql, {"people": seeded.column("id_number", seeded.ecb)}) as operator:
+    with tables_in(sql, {"people": sealing.column("id_number", sealing.ecb)}) as operator:
         (finding,) = looked(PostgresLook, sql).findings
         assert len(operator.execute(finding.retest).fetchall()) == 20
 
@@ -264,7 +265,7 @@ def test_the_line_that_tries_again_runs(sql):
 @pytest.mark.parametrize("values", [None, ["a text", "a key that stands there"]])
 def test_a_key_in_the_log_is_told(sql, values):
     places = "%s, %s" if values else "'a text', 'a key that stands there'"
-    with tables_in(sql, {"people": seeded.column("id_number", seeded.gcm)}) as operator:
+    with tables_in(sql, {"people": sealing.column("id_number", sealing.gcm)}) as operator:
         assert told(looked(PostgresLook, sql).findings) == {}
         operator.execute(
             "CREATE FUNCTION crypto.pgp_sym_encrypt(text, text) RETURNS text LANGUAGE sql "
@@ -298,9 +299,9 @@ def as_json(value):
 
 
 def documents():
-    for n, number in enumerate(seeded.NUMBERS * 5):
+    for n, number in enumerate(sealing.NUMBERS * 5):
         yield {"index": {"_index": "long"}}
-        yield {"number": n, "id": number if n < 260 else as_json(seeded.gcm(number))}
+        yield {"number": n, "id": number if n < 260 else as_json(sealing.gcm(number))}
     for n, case in enumerate(ALL_AT_ONCE):
         for name, rows in case.tables().items():
             for row in rows:

@@ -14,6 +14,7 @@ import psycopg
 import pyrage
 import pytest
 import seeded_crypto as seeded
+import seeded_sealing as sealing
 from bson import json_util
 from conftest import needs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -53,13 +54,18 @@ def as_copy(rows):
     return (head + "\n".join(lines) + "\n\\.\n\n").encode()
 
 
-FORMS = {"bson": as_bson, "bson.gz": lambda rows: seeded.packed(as_bson(rows)), "jsonl": as_lines}
+FORMS = {"bson": as_bson, "bson.gz": lambda rows: sealing.packed(as_bson(rows)), "jsonl": as_lines}
 FORMS["sql"] = as_copy
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_columns_of_a_dump(tmp_path, case, form):
+OF_EACH = {str(case.finds): case for case in seeded.FAULTS}.values()
+IN_FORMS = [("bson", case) for case in CASES]
+IN_FORMS += [(form, case) for form in ("bson.gz", "jsonl", "sql") for case in OF_EACH]
+IN_FORMS += [("sql", case) for case in seeded.RIGHT]
+
+
+@pytest.mark.parametrize(("form", "case"), IN_FORMS, ids=lambda one: getattr(one, "name", one))
+def test_the_columns_of_a_dump(tmp_path, form, case):
     for name, rows in case.tables().items():
         (tmp_path / f"{name}.{form}").write_bytes(FORMS[form](rows))
     report = audit(dump=tmp_path)
@@ -68,19 +74,19 @@ def test_the_columns_of_a_dump(tmp_path, case, form):
     assert found == case.finds, report
     for finding in report.findings:
         assert all((finding.what, finding.evidence, finding.why, finding.fix, finding.retest))
-        assert not any(number in repr(finding) for number in seeded.NUMBERS)
+        assert not any(number in repr(finding) for number in sealing.NUMBERS)
 
 
 @pytest.mark.parametrize("form", [as_bson, as_lines])
 def test_what_a_driver_encrypted_is_known_in_a_dump(tmp_path, form):
-    head = b"\1" + seeded.SALT + b"\2"  # deterministic, the key's name, a text
+    head = b"\1" + sealing.SALT + b"\2"  # deterministic, the key's name, a text
 
     def by_driver(text):
-        return bson.Binary(head + seeded.siv(text), 6)
+        return bson.Binary(head + sealing.siv(text), 6)
 
     rows = [
-        {"idNumber": by_driver(p["id_number"]), "at": bson.Binary(seeded.SALT, 4)}
-        for p in seeded.PEOPLE
+        {"idNumber": by_driver(p["id_number"]), "at": bson.Binary(sealing.SALT, 4)}
+        for p in sealing.PEOPLE
     ]
     path = tmp_path / "people.json"
     path.write_bytes(form(rows))
@@ -132,7 +138,7 @@ def plain(tmp_path):
     """A folder with a plain dump of people, to be sealed."""
     folder = tmp_path / "plain"
     folder.mkdir()
-    (folder / "people.bson").write_bytes(as_bson(seeded.PEOPLE))
+    (folder / "people.bson").write_bytes(as_bson(sealing.PEOPLE))
     return folder
 
 
@@ -162,7 +168,7 @@ def test_a_sealed_backup_in_text_is_right_too(plain, tmp_path):
     assert told(audit(dump=plain)) == {}
 
 
-LINES = "\n".join(f"{p['id_number']},{p['sex']},{p['district']}" for p in seeded.PEOPLE)
+LINES = "\n".join(f"{p['id_number']},{p['sex']},{p['district']}" for p in sealing.PEOPLE)
 CSV = f"id_number,sex,district\n{LINES}\n".encode()
 
 
@@ -174,8 +180,8 @@ CSV = f"id_number,sex,district\n{LINES}\n".encode()
         ("people.gz.b64", base64.encodebytes(gzip.compress(CSV))),
         ("backup.sealed", base64.b64encode(CSV)),
         ("people.hex", CSV.hex().encode()),
-        ("people.json", json.dumps([dict(p) for p in seeded.PEOPLE]).encode()),
-        ("people.sql", as_copy(seeded.PEOPLE)),
+        ("people.json", json.dumps([dict(p) for p in sealing.PEOPLE]).encode()),
+        ("people.sql", as_copy(sealing.PEOPLE)),
         ("collection-0.wt", b"\0\1\2\xff" * 50 + CSV),
         ("names.csv", b"name,flat\n" + b"\n".join(b"Wu Yi Ling,%d" % n for n in range(20))),
     ],
@@ -194,7 +200,7 @@ def test_a_dump_that_anyone_reads_is_told(right, name, data):
         ("items.csv", b"name,price\nlamp,12\nrug,30\n" * 20),
         ("readme.txt", b"Restore with: age -d -i KEY monday.tar.age | tar x\nSize 20260722\n"),
         ("people.metadata.json", b'{"collectionName": "people", "indexes": [{"name": "id_1"}]}'),
-        ("noise.bin", seeded.DRAWN.randbytes(200_000)),
+        ("noise.bin", sealing.DRAWN.randbytes(200_000)),
         ("files.csv", b"name,size\nWu.png,100\nphoto.png,200\n"),
     ],
 )
@@ -246,10 +252,10 @@ def test_another_private_key_is_a_key_beside_the_data(right):
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("signing.pem", seeded.pem().encode()),
-        ("master.key", seeded.DRAWN.randbytes(96)),
-        ("master-key.txt", base64.b64encode(seeded.DRAWN.randbytes(96))),
-        ("secret.hex", seeded.KEY.hex().encode()),
+        ("signing.pem", sealing.pem().encode()),
+        ("master.key", sealing.DRAWN.randbytes(96)),
+        ("master-key.txt", base64.b64encode(sealing.DRAWN.randbytes(96))),
+        ("secret.hex", sealing.KEY.hex().encode()),
     ],
 )
 def test_a_key_as_a_file_is_told(right, name, data):
@@ -267,18 +273,18 @@ def test_public_keys_are_no_keys(right):
 
 def test_an_archive_that_is_sealed_block_by_block_is_told(right):
     text = "\n".join(f"{'Gate 1, nobody passed':64}" for _ in range(50))
-    (right / "tuesday.tar.enc").write_bytes(seeded.ecb(text))
+    (right / "tuesday.tar.enc").write_bytes(sealing.ecb(text))
     assert told(audit(dump=right)) == {"X1": "fix"}
-    (right / "tuesday.tar.enc").write_bytes(seeded.gcm(text))
+    (right / "tuesday.tar.enc").write_bytes(sealing.gcm(text))
     assert told(audit(dump=right)) == {}
 
 
 @pytest.mark.parametrize("provider", ["local", "local:new"])
 @pytest.mark.parametrize(
-    "master", [seeded.DRAWN.randbytes(96), "a key of 96 letters, " * 4 + "12 or so.. . "[:12]]
+    "master", [sealing.DRAWN.randbytes(96), "a key of 96 letters, " * 4 + "12 or so.. . "[:12]]
 )
 def test_the_master_key_in_a_dump_of_the_vault_is_told(right, master, provider):
-    raw, wrapped = as_bytes(master), seeded.DRAWN.randbytes(128)
+    raw, wrapped = as_bytes(master), sealing.DRAWN.randbytes(128)
     assert len(raw) == 96
     tag = hmac.digest(raw[:32], wrapped + bytes(8), "sha512")[:32]
     vault = {"_id": 1, "keyMaterial": wrapped + tag, "masterKey": {"provider": provider}}
@@ -300,7 +306,7 @@ def test_a_dump_of_postgres_as_pg_dump_makes_it(tmp_path):
         uri = lab.inside.uri_of("doors_1")
         with psycopg.connect(uri, autocommit=True) as operator:
             operator.execute("CREATE TABLE sealed (id_number bytea)")
-            rows = [(seeded.ecb(number),) for number in seeded.NUMBERS]
+            rows = [(sealing.ecb(number),) for number in sealing.NUMBERS]
             operator.cursor().executemany("INSERT INTO sealed VALUES (%s)", rows)
         backup.dump_postgres(uri, tmp_path / "packed")
     report = audit(dump=tmp_path / "packed")
@@ -340,7 +346,7 @@ def test_files_beyond_the_most_are_said_to_be_unseen(right, monkeypatch):
 
 
 def test_broken_files_are_passed_over(right):
-    (right / "a.bson").write_bytes(as_bson(seeded.PEOPLE)[:-9])
+    (right / "a.bson").write_bytes(as_bson(sealing.PEOPLE)[:-9])
     (right / "b.json").write_text('{"a": ')
     (right / "c.gz").write_bytes(gzip.compress(CSV)[:40])
     (right / "d.tar").write_bytes(b"\0" * 257 + b"ustar" + b"x" * 900)

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import seeded_crypto as seeded
 import seeded_postgres
+import seeded_sealing as sealing
 import seeded_servers
 
 from leftopen import audit
@@ -33,10 +34,10 @@ from leftopen.errors import EngineMissing
 
 GOAL = 1.0  # seconds for one case
 KINDS = {bytes: "bytea", str: "text", int: "bigint", float: "float8"}
-Try = Callable[[seeded.Tables], tuple[list[Finding], float]]
+Try = Callable[[sealing.Tables], tuple[list[Finding], float]]
 
 
-def dumped(tables: seeded.Tables) -> tuple[list[Finding], float]:
+def dumped(tables: sealing.Tables) -> tuple[list[Finding], float]:
     """The audit of the tables as a dump; what is in clear in every case is left out."""
     with tempfile.TemporaryDirectory() as folder:
         for name, rows in tables.items():
@@ -63,7 +64,7 @@ def mongodb() -> Iterator[Try]:
     login = {"user": "ops", "password": seeded_servers.OPS}
     with contextlib.closing(stage.lab), stage.admin() as client:
 
-        def each(tables: seeded.Tables) -> tuple[list[Finding], float]:
+        def each(tables: sealing.Tables) -> tuple[list[Finding], float]:
             for name, rows in tables.items():
                 client.crypto[name].insert_many(rows)
             found = looked(Look(Target("127.0.0.1", stage.lab.inside.port, stage.lab, **login)))
@@ -80,7 +81,7 @@ def postgres() -> Iterator[Try]:
     uri = stage.lab.inside.uri_of(seeded_postgres.DATABASE)
     with contextlib.closing(stage.lab), psycopg.connect(uri, autocommit=True) as operator:
 
-        def each(tables: seeded.Tables) -> tuple[list[Finding], float]:
+        def each(tables: sealing.Tables) -> tuple[list[Finding], float]:
             operator.execute("CREATE SCHEMA crypto")
             for name, rows in tables.items():
                 kinds = {key: KINDS[type(v)] for row in rows for key, v in row.items()}

@@ -196,8 +196,12 @@ def is_digest(found: Column) -> bool:
 
 def is_personal(name: str) -> bool:
     """Whether a field by its name holds what identifies a person, or what one keeps to oneself."""
-    bare = [word for word in words(name) if word not in _SEALED_WORDS]
-    return "".join(bare) in _PERSONAL_NAMES
+    return "".join(bare(name)) in _PERSONAL_NAMES
+
+
+def bare(name: str) -> list[str]:
+    """The words of a field's name without those that say how it is hidden."""
+    return [word for word in words(name) if word not in _SEALED_WORDS]
 
 
 def points_at_person(name: str) -> bool:

@@ -12,8 +12,17 @@ from typing import Any
 
 from leftopen.audit.checks import check
 from leftopen.audit.crypto import ciphertext, encodings
-from leftopen.audit.crypto.kinds import Column, columns, is_digest, is_readable, raw_of
+from leftopen.audit.crypto.kinds import (
+    Column,
+    bare,
+    columns,
+    is_digest,
+    is_personal,
+    is_readable,
+    raw_of,
+)
 from leftopen.audit.crypto.sample import words
+from leftopen.audit.personal import kind_of
 from leftopen.audit.report import Finding, Severity
 
 _NONCE, _TAG, _BLOCK = 12, 16, 16
@@ -134,19 +143,48 @@ def plain_beside_sealed(look: Any) -> Iterator[Finding]:
             continue
         if found.is_text and max(map(len, found.sealed)) < _NONCE + _TAG:
             continue  # as short as a code that was drawn
-        yield Finding(
-            "X6",
-            Severity.FIX,
+        yield _plain_beside(
             f"{found.full} holds readable values beside encrypted ones.",
             f"{len(found.values)} values of {found.full} → {len(found.sealed)} encrypted, "
             f"{len(plain)} readable",
-            "Encryption began with new writes, and the old values stayed. Whoever reads the field "
-            "reads those people, and nothing says that they were forgotten.",
-            "CWE-311",
-            "# encrypt the old values too, let the server refuse readable ones, and then remove "
-            "the old copies: free pages, indexes, logs, backups",
             found.retest,
         )
+    for found, name, hits in _plain_columns(columns(look)):
+        yield _plain_beside(
+            f"{found.table.place}.{name} holds in clear what {found.name} holds encrypted.",
+            f"{len(found.table.rows)} rows of {found.table.place} → {len(found.sealed)} with "
+            f"{found.name}, {hits} with a readable {name}",
+            found.table.reading(name),
+        )
+
+
+def _plain_beside(what: str, told: str, retest: str) -> Finding:
+    return Finding(
+        "X6",
+        Severity.FIX,
+        what,
+        told,
+        "Encryption began with new writes, or with a copy, and the old values stayed. Whoever "
+        "reads them reads those people, and nothing says that they were forgotten.",
+        "CWE-311",
+        "# encrypt the old values too, let the server refuse readable ones, and then remove the "
+        "old copies: free pages, indexes, logs, backups",
+        retest,
+    )
+
+
+def _plain_columns(every: list[Column]) -> Iterator[tuple[Column, str, int]]:
+    """Encrypted columns, and the readable one of personal values that has their name."""
+    for found in every:
+        about = set(bare(found.name))
+        if not found.sealed or is_digest(found) or not about or about & {"nonce", "iv", "tag"}:
+            continue
+        for name, values in found.table.columns.items():
+            if name == found.name or not about <= set(words(name)):
+                continue
+            plain = [v for v in values if is_readable(v) and (kind_of(v) or is_personal(name))]
+            if plain and 2 * len(plain) >= len(values):
+                yield found, name, len(plain)
 
 
 def _mode(found: Column) -> dict[str, str]:
