@@ -74,7 +74,7 @@ def one_salt(look: Any) -> Iterator[Finding]:
                 continue
             yield _one_salt(
                 f"{table.place}.{name}",
-                f"{len(values)} rows → {len(set(values))} different salts",
+                f"{len(values)} rows → as few salts as {len(set(values))}",
                 table.reading(name),
             )
     for found in columns(look):
