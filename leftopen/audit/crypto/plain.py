@@ -1,4 +1,4 @@
-"""Check of encodings: personal data that only look unreadable, and are called encrypted."""
+"""Checks of what stayed readable: by an encoding without a key, or beside its encrypted values."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,8 +6,17 @@ from typing import Any
 
 from leftopen.audit.checks import check
 from leftopen.audit.crypto import encodings
-from leftopen.audit.crypto.kinds import columns, is_driver, is_personal, points_at_person
-from leftopen.audit.crypto.sample import tables
+from leftopen.audit.crypto.kinds import (
+    Column,
+    bare,
+    columns,
+    is_digest,
+    is_driver,
+    is_personal,
+    is_readable,
+    points_at_person,
+)
+from leftopen.audit.crypto.sample import tables, words
 from leftopen.audit.personal import kind_of, kinds_in
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.shared import NothingToLookAt
@@ -17,6 +26,8 @@ _SHARE = 0.8  # of them that must be readable, since a few are by chance
 _LEAST = 4  # letters of a text that no name calls personal
 _SHIFTED = 5  # values on which every single byte is tried
 _LONGEST = 4096  # bytes of a value that are decoded
+_ANYTHING = {"value", "data", "content", "payload", "body", "text", "raw"}
+_SHORT = 28  # bytes of a nonce and a tag; a text of fewer may be a drawn code
 _USED = {"hex", "base64", "base32", "gzip", "zlib", "utf-16", "escaped bytes"}
 
 
@@ -117,3 +128,59 @@ def _shifted(values: list[str | bytes]) -> dict[str, list[str]]:
         if all(kind_of(_text(raw.translate(table))) for raw in raws[:_SHIFTED]):
             return {"xor with one byte": [_text(raw.translate(table)) for raw in raws]}
     return {}
+
+
+@check("X6")
+def plain_beside_sealed(look: Any) -> Iterator[Finding]:
+    """Does a field hold readable values beside encrypted ones?"""
+    for found in columns(look):
+        plain = [value for value in found.values if is_readable(value)]
+        few = max(1, len(found.values) // 10)
+        if not plain or not found.sealed:
+            continue
+        if found.is_text and (len(found.sealed) < max(3, few) or found.named & _ANYTHING):
+            continue
+        if found.is_text and max(map(len, found.sealed)) < _SHORT:
+            continue  # as short as a code that was drawn
+        yield _plain_beside(
+            f"{found.full} holds readable values beside encrypted ones.",
+            f"{len(found.values)} values of {found.full} → {len(found.sealed)} encrypted, "
+            f"{len(plain)} readable",
+            found.retest,
+        )
+    for found, name, hits in _plain_columns(columns(look)):
+        yield _plain_beside(
+            f"{found.table.place}.{name} holds in clear what {found.name} holds encrypted.",
+            f"{len(found.table.rows)} rows of {found.table.place} → {len(found.sealed)} with "
+            f"{found.name}, {hits} with a readable {name}",
+            found.table.reading(name),
+        )
+
+
+def _plain_beside(what: str, told: str, retest: str) -> Finding:
+    return Finding(
+        "X6",
+        Severity.FIX,
+        what,
+        told,
+        "Encryption began with new writes, or with a copy, and the old values stayed. Whoever "
+        "reads them reads those people, and nothing says that they were forgotten.",
+        "CWE-311",
+        "# encrypt the old values too, let the server refuse readable ones, and then remove the "
+        "old copies: free pages, indexes, logs, backups",
+        retest,
+    )
+
+
+def _plain_columns(every: list[Column]) -> Iterator[tuple[Column, str, int]]:
+    """Encrypted columns, and the readable one of personal values that has their name."""
+    for found in every:
+        about = set(bare(found.name))
+        if not found.sealed or is_digest(found) or not about or about & {"nonce", "iv", "tag"}:
+            continue
+        for name, values in found.table.columns.items():
+            if name == found.name or not about <= set(words(name)):
+                continue
+            plain = [v for v in values if is_readable(v) and (kind_of(v) or is_personal(name))]
+            if plain and 2 * len(plain) >= len(values):
+                yield found, name, len(plain)

@@ -12,17 +12,8 @@ from typing import Any
 
 from leftopen.audit.checks import check
 from leftopen.audit.crypto import ciphertext, encodings
-from leftopen.audit.crypto.kinds import (
-    Column,
-    bare,
-    columns,
-    is_digest,
-    is_personal,
-    is_readable,
-    raw_of,
-)
+from leftopen.audit.crypto.kinds import Column, columns, is_digest, raw_of
 from leftopen.audit.crypto.sample import words
-from leftopen.audit.personal import kind_of
 from leftopen.audit.report import Finding, Severity
 
 _NONCE, _TAG, _BLOCK = 12, 16, 16
@@ -32,7 +23,6 @@ _DRAWN = 0.8  # share that drawn bytes stay below: half of them have none
 _ENOUGH = 24  # bytes to compare, so that this does not come about by chance
 _FEW, _TIMES, _LEAST = 64, 4, 20  # a column of few values: at most, how often each, rows
 _JOINS = {"id", "ref", "key", "pseudonym", "token", "person", "subject", "uuid", "version"}
-_ANYTHING = {"value", "data", "content", "payload", "body", "text", "raw"}
 _FERNET = b"\x80\0\0\0\0"
 AEAD = (
     "# seal each value with a nonce of its own: nonce = os.urandom(12); "
@@ -129,62 +119,6 @@ def few_values(look: Any) -> Iterator[Finding]:
             "is different in nearly every row and must be searched",
             found.retest,
         )
-
-
-@check("X6")
-def plain_beside_sealed(look: Any) -> Iterator[Finding]:
-    """Does a field hold readable values beside encrypted ones?"""
-    for found in columns(look):
-        plain = [value for value in found.values if is_readable(value)]
-        few = max(1, len(found.values) // 10)
-        if not plain or not found.sealed:
-            continue
-        if found.is_text and (len(found.sealed) < max(3, few) or found.named & _ANYTHING):
-            continue
-        if found.is_text and max(map(len, found.sealed)) < _NONCE + _TAG:
-            continue  # as short as a code that was drawn
-        yield _plain_beside(
-            f"{found.full} holds readable values beside encrypted ones.",
-            f"{len(found.values)} values of {found.full} → {len(found.sealed)} encrypted, "
-            f"{len(plain)} readable",
-            found.retest,
-        )
-    for found, name, hits in _plain_columns(columns(look)):
-        yield _plain_beside(
-            f"{found.table.place}.{name} holds in clear what {found.name} holds encrypted.",
-            f"{len(found.table.rows)} rows of {found.table.place} → {len(found.sealed)} with "
-            f"{found.name}, {hits} with a readable {name}",
-            found.table.reading(name),
-        )
-
-
-def _plain_beside(what: str, told: str, retest: str) -> Finding:
-    return Finding(
-        "X6",
-        Severity.FIX,
-        what,
-        told,
-        "Encryption began with new writes, or with a copy, and the old values stayed. Whoever "
-        "reads them reads those people, and nothing says that they were forgotten.",
-        "CWE-311",
-        "# encrypt the old values too, let the server refuse readable ones, and then remove the "
-        "old copies: free pages, indexes, logs, backups",
-        retest,
-    )
-
-
-def _plain_columns(every: list[Column]) -> Iterator[tuple[Column, str, int]]:
-    """Encrypted columns, and the readable one of personal values that has their name."""
-    for found in every:
-        about = set(bare(found.name))
-        if not found.sealed or is_digest(found) or not about or about & {"nonce", "iv", "tag"}:
-            continue
-        for name, values in found.table.columns.items():
-            if name == found.name or not about <= set(words(name)):
-                continue
-            plain = [v for v in values if is_readable(v) and (kind_of(v) or is_personal(name))]
-            if plain and 2 * len(plain) >= len(values):
-                yield found, name, len(plain)
 
 
 def _mode(found: Column) -> dict[str, str]:
