@@ -5,6 +5,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import linecache
 import lzma
 import os
 import tarfile
@@ -302,6 +303,14 @@ def test_cells_of_a_notebook_are_looked_through(monkeypatch):
     fake = types.SimpleNamespace(user_ns=names)
     monkeypatch.setattr(keys, "_shell", lambda: fake)
     assert keys.in_cells(MASTER) == ["In [2]: a Python literal", "Out [3]: a Python literal"]
+    # Two halves that Python puts together; and a cell of which there is no history.
+    halves = f"key = (\n    {MASTER[:20]!r}\n    {MASTER[20:]!r}\n)\n"
+    names["In"], names["Out"] = ["", halves], {}
+    assert keys.in_cells(MASTER) == ["In [1]: raw bytes"]
+    names["In"] = []
+    cell = (len(halves), None, halves.splitlines(keepends=True), "a")
+    monkeypatch.setitem(linecache.cache, "/tmp/ipykernel_12/34.py", cell)
+    assert keys.in_cells(MASTER) == ["a cell: raw bytes"]
     monkeypatch.setattr(keys, "_shell", lambda: None)
     assert keys.in_cells(MASTER) == []
 

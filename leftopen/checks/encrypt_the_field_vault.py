@@ -6,12 +6,9 @@ subtype 6; its first byte says whether it is deterministic (1) or random (2), th
 the id of the data key (libmongocrypt, "BSON Binary Subtype 6").
 """
 
-import ast
 import contextlib
 import itertools
-import linecache
 import random
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -44,7 +41,6 @@ _OWN = ("admin", "config", "local")
 _LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
 _SEEDS = 2_100  # small numbers and years
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
-_CELL = re.compile(r"ipykernel_|<ipython-input")  # the names of cells
 _FROM_PASSWORD = "the password that it is made from"  # as keys.find says
 
 
@@ -168,8 +164,7 @@ def kept_with_notebook(key: bytes) -> tuple[str, str] | None:
     Returns:
         ``notebook`` or ``password``, and the place; ``None`` for nowhere.
     """
-    cells = _cells()
-    told = keys.in_cells(key) or keys.find(key, [*cells, *_constants(cells, len(key))])
+    told = keys.in_cells(key)
     if any(place.endswith(_FROM_PASSWORD) for place in told):
         return "password", "a word in the notebook"
     if told:
@@ -183,25 +178,6 @@ def _is_small(path: Path) -> bool:
     with contextlib.suppress(OSError):  # it may have gone in between
         return path.is_file() and path.stat().st_size < _LARGEST
     return False
-
-
-def _cells() -> list[str]:
-    """The cells that were run in this notebook.
-
-    IPython gives each to ``linecache``, for tracebacks, also where it keeps no history of them.
-    """
-    entries = list(linecache.cache.items())
-    return ["".join(entry[2]) for name, entry in entries if _CELL.search(name) and len(entry) > 2]
-
-
-def _constants(cells: list[str], least: int) -> list[str | bytes]:
-    """The texts and bytes in cells, as Python reads them: also over two lines."""
-    found = []
-    for cell in cells:
-        with contextlib.suppress(SyntaxError, ValueError):
-            values = (n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant))
-            found += [v for v in values if isinstance(v, str | bytes) and len(v) >= least]
-    return found
 
 
 def is_weak(master: bytes) -> bool:

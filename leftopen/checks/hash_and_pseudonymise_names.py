@@ -7,7 +7,6 @@ whether people stay apart. Its code is not read.
 import base64
 import hashlib
 import hmac
-import linecache
 import math
 import os
 import random
@@ -31,7 +30,6 @@ _PEOPLE = 300
 _ENOUGH_BITS = 58  # in 36.5 million pseudonyms of so many bits, a pair is alike once in 400 times
 _KEY_BITS = 110
 _MOST_ALIKE = 0.5
-_CELL = re.compile(r"ipykernel_\d+|<ipython-input")
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
 
 
@@ -95,20 +93,10 @@ def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> 
     if wrong := _apart(at, numbers, [of(number, first) for number in numbers]):
         return wrong
     mine = os.environ.get(variable, "")
-    if len(mine) >= keys.SHORTEST and _in_a_cell(mine.encode()):
+    if len(mine) >= keys.SHORTEST and keys.in_cells(mine.encode()):
         at.note("your notebook", "look for the key in its cells", "there it is")
         return "key_in_a_cell"
     return RIGHT
-
-
-def _in_a_cell(key: bytes) -> bool:
-    """Whether a key stands in a cell that was run, or in what a cell showed.
-
-    IPython gives each cell to ``linecache``, for tracebacks, also where it keeps no history.
-    """
-    cells = ["".join(entry[2]) for name, entry in list(linecache.cache.items())
-             if _CELL.search(name) and len(entry) > 2]  # fmt: skip
-    return bool(keys.in_cells(key) or keys.find(key, cells))
 
 
 def _text(function: Callable[[], object], name: str) -> str:

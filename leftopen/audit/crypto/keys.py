@@ -1,8 +1,11 @@
 """A key searched for beside the data: as it is, written as text, or made from a short password."""
 
+import ast
 import base64
+import contextlib
 import hashlib
 import json
+import linecache
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,6 +18,7 @@ SHORTEST = 8
 """Bytes below which a key would be found everywhere by chance."""
 _WORD = re.compile(r"[^\s\"'`<>(){}\[\],;]{1,64}")
 _QUOTED = re.compile(r"\"([^\"\n]{1,64})\"|'([^'\n]{1,64})'")
+_CELL = re.compile(r"ipykernel_\d|<ipython-input")  # the names of cells
 _MOST_WORDS = 20_000
 _DIGESTS = ("sha256", "sha512", "sha1", "md5", "sha3_256", "blake2b")
 
@@ -75,16 +79,39 @@ def in_folder(key: bytes, folder: str | Path) -> list[str]:
 def in_cells(key: bytes) -> list[str]:
     """Where a key stands in the cells that were run in this notebook, and in what they showed.
 
-    Empty where no IPython runs.
+    IPython gives each cell to ``linecache``, for tracebacks, also where it keeps no history of
+    them; what stands there alone is named ``a cell``. Empty where no IPython runs.
     """
     shell = _shell()
     if shell is None:
         return []
     names = shell.user_ns
-    places = {f"In [{n}]": cell for n, cell in enumerate(names.get("In", [])) if n and cell}
-    shown = names.get("Out", {})
-    places |= {f"Out [{n}]": repr(value) for n, value in sorted(shown.items())}
-    return find(key, places)
+    run = [(f"In [{n}]", cell) for n, cell in enumerate(names.get("In", [])) if n and cell]
+    kept = {cell.strip() for _, cell in run}
+    run += [("a cell", cell) for cell in cells() if cell.strip() not in kept]
+    run += [(f"Out [{n}]", repr(shown)) for n, shown in sorted(names.get("Out", {}).items())]
+    found = [told for name, text in run for told in _in_cell(key, name, text)]
+    return list(dict.fromkeys(found))
+
+
+def _in_cell(key: bytes, name: str, text: str) -> list[str]:
+    if told := find(key, {name: text}):
+        return told
+    return [f"{name}: {told.partition(': ')[2]}" for told in find(key, _literals(text, len(key)))]
+
+
+def cells() -> list[str]:
+    """The text of each cell that was run, as ``linecache`` has it."""
+    entries = list(linecache.cache.items())
+    return ["".join(entry[2]) for name, entry in entries if _CELL.search(name) and len(entry) > 2]
+
+
+def _literals(cell: str, least: int) -> list[str | bytes]:
+    """The texts and bytes in a cell, as Python reads them: also over two lines."""
+    with contextlib.suppress(SyntaxError, ValueError):
+        values = [n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant)]
+        return [v for v in values if isinstance(v, str | bytes) and len(v) >= least]
+    return []
 
 
 def made_from(key: bytes, words: Iterable[str]) -> str | None:
