@@ -1,5 +1,7 @@
 """Exercise 13: answers that nobody is shown, wrong ones with their fault, and right ones."""
 
+import gzip
+import json
 import os
 import random
 import secrets
@@ -101,6 +103,9 @@ def test_fields(asked, tmp_path, monkeypatch):
     asked.client["other"]["log"].insert_one({"lines": [{"text": f"looked for {number}"}]})
     assert asked.told(master) == "copy_left"
     asked.client.drop_database("other")
+    assert_every_copy_is_found(asked, master)
+    master = secrets.token_bytes(96)  # the old one has been in the server's files
+    encrypt(asked, master)
     # The key in a file beside the notebook, as text.
     (tmp_path / "key.txt").write_text(f"master = {b64encode(master).decode()}\n")
     assert asked.told(master) == "key_in_notebook"
@@ -112,6 +117,82 @@ def test_fields(asked, tmp_path, monkeypatch):
     for key in (bytes(range(96)), random.Random(2026).randbytes(96), sha256(b"x").digest() * 3):
         encrypt(asked, key)
         assert asked.told(key) == "weak_key"
+
+
+def assert_every_copy_is_found(asked, master):
+    """Copies of the values beside people, and of the key, in several writings."""
+    people = vault.people(13, 60)
+    searched, others = asked.task["searched"], asked.task["others"]
+    text = json.dumps([{name: p[name] for name in (searched, *others)} for p in people])
+    wrong = {
+        "others alone": [{name: p[name] for name in others} for p in people],
+        "one of them": [{"was": p[others[0]]} for p in people],
+        "one text": [{"all": text}],
+        "packed": [{"all": gzip.compress(text.encode())}],
+        "in base64, in a sentence": [{"all": f"kept: {b64encode(text.encode()).decode()} (all)"}],
+        "hashed": [{"h": sha256(p[searched].encode()).hexdigest()} for p in people],
+        "as a name": [{p[searched]: 1} for p in people],
+    }
+    for name, documents in wrong.items():
+        asked.client["other"]["kept"].insert_many(documents)
+        assert asked.told(master) == "copy_left", name
+        asked.client.drop_database("other")
+    asked.client["admin"]["kept"].insert_one({"one": people[7][searched]})
+    assert asked.told(master) == "copy_left"
+    asked.client["admin"]["kept"].drop()
+    # What there is, each once, is no copy; and a view that holds the values is one.
+    asked.client["other"]["kinds"].insert_many({"is": v} for v in {p[others[0]] for p in people})
+    assert asked.told(master) == RIGHT
+    stages = [{"$addFields": {"was": [p[searched] for p in people]}}]
+    asked.client["other"].command("create", "seen", viewOn="kinds", pipeline=stages)
+    assert asked.told(master) == "copy_left"
+    asked.client.drop_database("other")
+    # The key in halves, in a name, packed.
+    for held in ({"halves": [master[:48], master[48:]]}, {master.hex(): 1}, {
+        "packed": gzip.compress(b"master: " + master.hex().encode())
+    }):  # fmt: skip
+        asked.client["other"]["note"].insert_one(held)
+        assert asked.told(master) == "key_beside"
+        asked.client.drop_database("other")
+    asked.client["other"].create_collection("k" + master.hex()[:180])
+    assert asked.told(master) == "key_beside"
+    asked.client.drop_database("other")
+
+
+@needs_server
+@question(1)
+def test_values_bound_to_a_person_and_keys_that_tell(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    master = secrets.token_bytes(96)
+    people, other = vault.people(13, 60), asked.task["others"][0]
+
+    def put(value_of, key_of=lambda person: "common"):
+        encrypt(asked, master)
+        encryption, made = asked.encryption(local=master), {}
+        for person in people:
+            name = key_of(person)
+            if name not in made:
+                made[name] = encryption.create_data_key("local")
+            value = encryption.encrypt(value_of(person), vault.RANDOM, key_id=made[name])
+            asked.people.update_one({"_id": person["_id"]}, {"$set": {other: value}})
+        return asked.told(master)
+
+    assert put(lambda p: {"of": p["_id"], "is": p[other]}) == RIGHT
+    assert put(lambda p: {"of": 61 - p["_id"], "is": p[other]}) == "another_value"
+    assert put(lambda p: p[other], lambda p: p["_id"]) == RIGHT
+    assert put(lambda p: p[other], lambda p: p["_id"] % 4) == RIGHT
+    assert put(lambda p: p[other], lambda p: p[other]) == "key_for_each_value"
+    # The value of one field under keys that tell another.
+    assert put(lambda p: p[other], lambda p: p[asked.task["others"][1]]) == "key_for_each_value"
+    encrypt(asked, master)
+    assert asked.told(master) == RIGHT
+    asked.people.update_one({"_id": 9}, {"$set": {"was": people[8][other]}})
+    assert asked.told(master) == "left_plain"
+    asked.people.update_one({"_id": 9}, {"$unset": {"was": 1}})
+    asked.client["sensenets"]["positions"].delete_one({})
+    assert asked.told(master) == "changed"
+    asked.people.rename("persons")
+    assert asked.told(master) == "changed"
 
 
 def test_drawn_keys_are_not_weak_in_whatever_writing():

@@ -1,5 +1,6 @@
 """Exercise 13: single fields are encrypted before they leave the application."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from types import FunctionType
 
@@ -7,6 +8,7 @@ from pymongo import MongoClient
 
 from leftopen.audit.crypto import ciphertext
 from leftopen.checks import encrypt_the_field_column as column
+from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks import encrypt_the_field_counts as counts
 from leftopen.checks import encrypt_the_field_keys as turned
 from leftopen.checks import encrypt_the_field_rule as rule
@@ -53,24 +55,40 @@ def _judged(at: Attempt, lab: Lab, client: MongoClient, master: bytes) -> str:
     searched, others = str(at.task["searched"]), list(at.task["others"])
     if now == before and "encryption" not in client.list_database_names():
         return UNTOUCHED
-    if fault := _what_is_stored(at, before, now, [searched, *others]):
+    if fault := _what_is_stored(at, client, before, now, [searched, *others]):
         return fault
     with vault.with_key(client, master, str(at.task["vault"])) as encryption:
         if fault := _what_opens(at, encryption, before, now, [searched, *others]):
             return fault
         if fault := _is_found(at, client, encryption, before, now, searched):
             return fault
-    if fault := _what_is_told(at, now, others):
+    if fault := _what_is_told(at, before, now, others):
         return fault
-    left = vault.copies(client, [str(person[searched]) for person in before.values()])
-    at.note(_STRANGER, f"look for each {searched} in clear", ", ".join(left) or "nowhere")
-    at.values["where"] = ", ".join(left)
-    return "copy_left" if left else _where_the_key_is(at, lab, client, master) or RIGHT
+    server = copies.read(client)
+    if fault := _copies(at, server, before, searched, others):
+        return fault
+    return _where_the_key_is(at, lab, server, master) or RIGHT
 
 
-def _where_the_key_is(at: Attempt, lab: Lab, client: MongoClient, master: bytes) -> str | None:
+def _copies(
+    at: Attempt, server: copies.Server, before: dict, searched: str, others: list[str]
+) -> str | None:
+    """The near miss of values that stand elsewhere, in whatever writing that needs no key."""
+    found = copies.of_unique(server, (person[searched] for person in before.values()))
+    at.note(_STRANGER, f"look for each {searched} in clear", copies.told(found) or "nowhere")
+    for name in others:
+        values = (person[name] for person in before.values())
+        found += copies.of_shared(server, values, "sensenets.people")
+    found = list(dict.fromkeys(found))
+    of_others = f"look for many people's {', '.join(others)} beside people"
+    at.note(_STRANGER, of_others, copies.told(found) or "nowhere")
+    at.values["where"] = copies.told(found)
+    return "copy_left" if found else None
+
+
+def _where_the_key_is(at: Attempt, lab: Lab, server: copies.Server, master: bytes) -> str | None:
     """The near miss of a master key that others find, too."""
-    known = vault.where_known(lab, client, master)
+    known = vault.where_known(lab, server, master)
     at.note(_STRANGER, "look for the master key", f"found: {known[1]}" if known else "nowhere")
     if known is None:
         return None
@@ -84,19 +102,21 @@ def _where_the_key_is(at: Attempt, lab: Lab, client: MongoClient, master: bytes)
     }[known[0]]
 
 
-def _what_is_stored(at: Attempt, before: dict, now: dict, fields: list[str]) -> str | None:
+def _what_is_stored(
+    at: Attempt, client: MongoClient, before: dict, now: dict, fields: list[str]
+) -> str | None:
     """The near miss of documents that are gone, or of values that are not encrypted at all."""
-    rest = [_without(person, fields) for person in before.values()]
-    if sorted(now) != sorted(before) or [_without(now[n], fields) for n in before] != rest:
-        at.note(_HOLDER, "compare all other fields with those before", "not the same")
-        return "changed"
     plain: dict[str, int] = {}
     for number, person in before.items():
         for name in fields:
-            value = now[number].get(name)
-            if value == person[name] or value == str(person[name]):
-                plain[name] = plain.get(name, 0) + 1
+            for place in _places_of(person, now.get(number, {}), name):
+                plain[place] = plain.get(place, 0) + 1
     told = "; ".join(f"{name} of {many} people" for name, many in plain.items())
+    if changed := _what_is_changed(client, before, now, fields):
+        at.note(_HOLDER, "compare everything else with what was there", changed)
+        at.values["how"] = changed
+        if not plain or sorted(now) != sorted(before):
+            return "changed"
     at.note(_STRANGER, "read your fields in plain text", told or "none of them")
     if plain:
         at.values["plain"] = told
@@ -107,6 +127,34 @@ def _what_is_stored(at: Attempt, before: dict, now: dict, fields: list[str]) -> 
             if not vault.is_encrypted(value):
                 return _not_encrypted(at, name, value, person[name])
     return None
+
+
+def _places_of(before: dict, now: dict, name: str) -> Iterator[str]:
+    """The fields of a person in which the value of a field stands in clear."""
+    if now.get(name) == before[name]:
+        yield name
+    for other in now.keys() - before.keys():
+        if str(before[name]) in str(now[other]):
+            yield f"{name} (in the field {other})"
+
+
+def _what_is_changed(client: MongoClient, before: dict, now: dict, fields: list[str]) -> str:
+    """What is no longer as it was, beside the fields of the task; empty for nothing."""
+    if not now:
+        return "the collection people is empty, or has another name"
+    if missing := before.keys() - now.keys():
+        return f"{len(missing)} of {len(before)} people are missing"
+    if added := now.keys() - before.keys():
+        return f"{len(added)} people were added"
+    for name in fields:
+        if gone := sum(person.get(name) is None for person in now.values()):
+            return f"{name} is gone from {gone} people"
+    for number, person in before.items():
+        rest, left = _without(person, fields), _without(now[number], fields)
+        if rest != left:
+            names = sorted(n for n in rest.keys() | left.keys() if rest.get(n) != left.get(n))
+            return f"of person {number}, {', '.join(names)} is not what it was"
+    return vault.lost_elsewhere(client, _SEED, _PEOPLE)
 
 
 def _without(person: dict, fields: list[str]) -> dict:
@@ -123,7 +171,7 @@ def _not_encrypted(at: Attempt, name: str, value: object, plain: object) -> str:
     if told:
         at.note(_STRANGER, f"undo what was done to {name}, without a key", told)
         return "encoded"
-    kind = "nothing" if value is None else type(value).__name__
+    kind = type(value).__name__
     at.note(_HOLDER, f"look at what stands in {name}", f"{kind}, not what the driver encrypts")
     return "other_cipher"
 
@@ -136,12 +184,20 @@ def _what_opens(at: Attempt, encryption, before: dict, now: dict, fields: list[s
                 at.note(_HOLDER, f"open {name} of {len(before)} people", "refused")
                 at.values.update(name=name, said=_words(found))
                 return "will_not_open"
-            if found != person[name] and str(found) not in _written(person[name]):
+            if not _is_value_of(person, name, found):
                 at.note(_HOLDER, f"open {name} of {len(before)} people", "another value")
                 at.values["name"] = name
                 return "another_value"
         at.note(_HOLDER, f"open {name} of {len(before)} people", "as it was before")
     return None
+
+
+def _is_value_of(person: dict, name: str, found: object) -> bool:
+    """Whether this is a person's value, also as a text, or bound to the person's number."""
+    if isinstance(found, dict | list) and len(found) == 2:
+        parts = list(found.values() if isinstance(found, dict) else found)
+        return person[name] in parts and person["_id"] in parts
+    return found == person[name] or str(found) in _written(person[name])
 
 
 def _written(value: object) -> list[str]:
@@ -173,7 +229,7 @@ def _is_found(
     return "key_for_each" if len(keys) > 1 else "not_found"
 
 
-def _what_is_told(at: Attempt, now: dict, others: list[str]) -> str | None:
+def _what_is_told(at: Attempt, before: dict, now: dict, others: list[str]) -> str | None:
     """Whether equal values of a field can be told without a key."""
     telling = []
     for name in others:
@@ -183,8 +239,28 @@ def _what_is_told(at: Attempt, now: dict, others: list[str]) -> str | None:
         if different < len(now):
             many = ciphertext.equal_values(bytes(person[name]) for person in now.values())
             telling.append(f"{name} ({shown}; the most frequent of {max(many.values())} people)")
+    if telling:
+        at.values["telling"] = "; ".join(telling)
+        return "deterministic_shared"
+    for name in others:
+        under = {n: bytes(vault.key_id(person[name])) for n, person in now.items()}
+        at.note(_STRANGER, f"count the data keys of {name}", str(len(set(under.values()))))
+        telling += [
+            f"{name} has {len(set(under.values()))} data keys, and each stands for one {told}"
+            for told in others
+            if _keys_tell(under, {n: person[told] for n, person in before.items()})
+        ]
     at.values["telling"] = "; ".join(telling)
-    return "deterministic_shared" if telling else None
+    return "key_for_each_value" if telling else None
+
+
+def _keys_tell(under: dict, values: dict) -> bool:
+    """Whether people under one data key always share a value, and there are several such keys."""
+    groups: dict[bytes, list] = {}
+    for number, key in under.items():
+        groups.setdefault(key, []).append(values[number])
+    shared = [group for group in groups.values() if len(group) > 1]
+    return len(shared) > 1 and all(len(set(group)) == 1 for group in shared)
 
 
 QUESTIONS = {

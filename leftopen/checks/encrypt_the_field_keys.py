@@ -8,6 +8,7 @@ from bson.binary import Binary
 from pymongo import MongoClient
 from pymongo.errors import EncryptionError
 
+from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks import encrypt_the_field_vault as vault
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_lab import variant
@@ -121,7 +122,7 @@ class _Trial:
 
     def _vaults(self) -> Iterator[str]:
         """The collections that hold data keys."""
-        for where, document in vault.documents(self.client):
+        for where, document in copies.documents(self.client):
             if "keyMaterial" in document and "masterKey" in document:
                 yield where
 
@@ -150,7 +151,7 @@ class _Trial:
 
     def _old_opens_elsewhere(self, by_old: dict) -> str | None:
         left = [place for place, keys in by_old.items() if keys]
-        for where, document in vault.documents(self.client):  # also within another document
+        for where, document in copies.documents(self.client):  # also within another document
             if where not in left and any(key in document.raw for key in self.copied.keys):
                 self.at.note(_FORMER, f"look for old data keys in {where}", "found")
                 left.append(where)
@@ -209,13 +210,13 @@ class _Trial:
 
     def _in_the_clear(self) -> str | None:
         every = [str(person[_FIELD]) for person in self.before.values()]
-        left = vault.copies(self.client, every)
-        self.at.note(_FORMER, f"look for each {_FIELD} in clear", ", ".join(left) or "nowhere")
-        self.at.values["where"] = ", ".join(left)
+        left = copies.of_unique(copies.read(self.client), every)
+        self.at.note(_FORMER, f"look for each {_FIELD} in clear", copies.told(left) or "nowhere")
+        self.at.values["where"] = copies.told(left)
         return "in_the_clear" if left else None
 
     def _new_is_secret(self) -> str | None:
-        known = vault.where_known(self.lab, self.client, self.new)
+        known = vault.where_known(self.lab, copies.read(self.client), self.new)
         told = f"found: {known[1]}" if known else "nowhere"
         self.at.note(_FORMER, "look for the new master key", told)
         self.at.values["where"] = known[1] if known else ""

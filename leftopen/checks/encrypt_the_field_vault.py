@@ -6,25 +6,26 @@ subtype 6; its first byte says whether it is deterministic (1) or random (2), th
 the id of the data key (libmongocrypt, "BSON Binary Subtype 6").
 """
 
+import ast
 import contextlib
 import itertools
 import random
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.encryption import Algorithm, ClientEncryption
-from pymongo.errors import EncryptionError
+from pymongo.errors import EncryptionError, OperationFailure
 
 from leftopen.audit.crypto import ciphertext, keys
 from leftopen.audit.crypto.search import plain_in_folder
 from leftopen.cases import sensenets
+from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks.probe import BadAnswer
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
@@ -35,9 +36,8 @@ MASTER_BYTES = 96
 FIXED = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Deterministic
 RANDOM = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Random
 _AWARE = CodecOptions(tz_aware=True)
-_RAW = CodecOptions(document_class=RawBSONDocument)
 _ENCRYPTED = 6  # the subtype of binary data
-_OWN = ("admin", "config", "local")
+_UNAUTHORIZED = 13
 _LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
 _SEEDS = 2_100  # small numbers and years
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
@@ -62,8 +62,21 @@ def open_lab(seed: int, count: int, prepare: Callable[[MongoClient], None]) -> M
 
 @contextmanager
 def operator(lab: Lab) -> Iterator[MongoClient]:
-    """A client of the lab's server, with times that carry their zone."""
+    """A client of the lab's server, with times that carry their zone.
+
+    Raises:
+        BadAnswer: the server asks for a login.
+    """
     with MongoClient(lab.inside.uri, tz_aware=True, timeoutMS=8000) as client:
+        try:
+            client.list_database_names()
+        except OperationFailure as error:
+            if error.code != _UNAUTHORIZED:
+                raise
+            raise BadAnswer(
+                "The server asks for a login now, and this question is about a server without one. "
+                "Begin again with the cell with ex.lab(…)."
+            ) from error
         yield client
 
 
@@ -125,22 +138,17 @@ def as_bytes(value: object) -> list[bytes]:
     return [str(value).encode()]
 
 
-def documents(client: MongoClient) -> Iterator[tuple[str, RawBSONDocument]]:
-    """Every document on the server but the server's own, with its collection's full name."""
-    for database in sorted(set(client.list_database_names()) - set(_OWN)):
-        for name in sorted(client[database].list_collection_names(filter={"type": "collection"})):
-            for document in client[database].get_collection(name, _RAW).find():
-                yield f"{database}.{name}", document
+def lost_elsewhere(client: MongoClient, seed: int, count: int) -> str:
+    """The other collections that no longer hold what they held, in words; empty for none."""
+    lost = []
+    for name, table in sample(seed, count, count)._asdict().items():
+        left = client["sensenets"][name].count_documents({})
+        if name != "people" and left < table.num_rows:
+            lost.append(f"{name} has {left} of {table.num_rows} documents")
+    return ", ".join(lost)
 
 
-def copies(client: MongoClient, needles: Iterable[str]) -> list[str]:
-    """The collections in which one of these texts stands in clear."""
-    wanted = [needle.encode() for needle in needles]
-    found = (where for where, d in documents(client) if any(n in d.raw for n in wanted))
-    return list(dict.fromkeys(found))
-
-
-def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str] | None:
+def where_known(lab: Lab, server: copies.Server, master: bytes) -> tuple[str, str] | None:
     """Where a master key stands beside the data, or what it was made from.
 
     Returns:
@@ -149,11 +157,9 @@ def where_known(lab: Lab, client: MongoClient, master: bytes) -> tuple[str, str]
     """
     if is_weak(master):
         return "weak", "its own bytes"
-    forms = list(keys.forms(master).values())
-    for where, document in documents(client):
-        if any(form in document.raw for form in forms):
-            return "beside", where
-    if plain_in_folder(lab.log.parent, forms):
+    if beside := copies.of_key(server, master):
+        return "beside", copies.told(beside)
+    if plain_in_folder(lab.log.parent, keys.forms(master).values()):
         return "files", "the server's files"
     return kept_with_notebook(master)
 
@@ -181,14 +187,30 @@ def _is_small(path: Path) -> bool:
 
 
 def is_weak(master: bytes) -> bool:
-    """Whether a key repeats itself, counts, or was drawn from a small seed."""
+    """Whether a key repeats itself, counts, or comes from a small seed or a word in a cell."""
     if any(master == (master[:n] * len(master))[: len(master)] for n in range(1, 49)):
         return True
     if len({(b - a) % 256 for a, b in itertools.pairwise(master)}) == 1:
         return True
     if ciphertext.entropy(master) < _LEAST_ENTROPY:
         return True
-    return any(random.Random(seed).randbytes(len(master)) == master for seed in range(_SEEDS))
+    written = [n.value for cell in keys.cells() for n in _constants(cell)]
+    seeds = [value for value in written if isinstance(value, int | str | bytes)]
+    return any(_is_drawn_from(seed, master) for seed in (*range(_SEEDS), *seeds[:_SEEDS]))
+
+
+def _constants(cell: str) -> list[ast.Constant]:
+    with contextlib.suppress(SyntaxError, ValueError):
+        return [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Constant)]
+    return []
+
+
+def _is_drawn_from(seed: int | str | bytes, key: bytes) -> bool:
+    """Whether a seed gives this key, as random bytes or as one random number after the other."""
+    if random.Random(seed).randbytes(len(key)) == key:
+        return True
+    numbers = random.Random(seed)
+    return all(numbers.randrange(256) == byte for byte in key)
 
 
 def fresh() -> bytes:
