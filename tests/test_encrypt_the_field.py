@@ -214,12 +214,12 @@ def test_rules(asked):
         schema = validator or {"$jsonSchema": {"properties": dict.fromkeys(fields, each)}}
         asked.client["sensenets"].command("collMod", "people", validator=schema)
 
-    def encrypt_old(key="people"):
+    def encrypt_old(key="people", fixed=("idNumber",)):
         for person in vault.people(14, 5):
             hidden = {
                 name: encryption.encrypt(
                     person[name],
-                    vault.FIXED if name == "idNumber" else vault.RANDOM,
+                    vault.FIXED if name in fixed else vault.RANDOM,
                     key_alt_name=key,
                 )
                 for name in fields
@@ -252,6 +252,33 @@ def test_rules(asked):
     encryption.create_data_key("local", key_alt_names=["another"])
     encrypt_old("another")
     assert asked.told() == "old_not_found"
+    # The five in another way than the task names, or not alone.
+    begin(asked, before)
+    encrypt_old(fixed=fields)
+    rule({"encrypt": {}})
+    assert asked.told() == "old_deterministic"
+    begin(asked, before)
+    encrypt_old()
+    rule({"encrypt": {}})
+    assert asked.told() == RIGHT
+    plain, own = vault.people(14, 5), asked.client["own"]["kept"]
+    for wrong in (
+        before[:5],
+        [{"all": json.dumps([{n: str(p[n]) for n in fields} for p in plain])}],
+        [{"was": {name: p[name] for name in fields[1:]}} for p in vault.people(14, 40)],
+        [{"of": p["_id"], "born": p["birthday"]} for p in plain],
+        [{"packed": gzip.compress(plain[4]["idNumber"].encode())}],
+    ):
+        own.insert_many(wrong)
+        assert asked.told() == "copy_left"
+        own.drop()
+    own.insert_one({"kept": asked.task["master"][:60]})
+    assert asked.told() == "key_beside"
+    own.drop()
+    # A length is no seal.
+    sizes = [{"$gte": [{"$binarySize": f"${name}"}, 60]} for name in fields]
+    rule(None, {"$expr": {"$and": sizes}})
+    assert asked.told() == "any_bytes"
     # An unneeded demand that the application does not meet.
     rule(None, {"$jsonSchema": {
         "required": ["checked"], "properties": {name: {"encrypt": {}} for name in fields}
@@ -259,11 +286,24 @@ def test_rules(asked):
     assert asked.told() == "application_refused"
     # The check left nobody behind.
     assert [p["_id"] for p in asked.people.find()] == [p["_id"] for p in before]
+    encrypt_old()
+    rule({"encrypt": {}})
+    asked.client["sensenets"]["trackers"].drop()
+    assert asked.told() == "dropped"
     asked.client.drop_database("encryption")
     assert asked.told() == "lost"
+    asked.lab.configure("security:\n  authorization: enabled\n")
+    with pytest.raises(BadAnswer, match="asks for a login now"):
+        asked.told()
 
 
 # -- 3: counting ---------------------------------------------------------------------------------
+
+
+def begin(asked, people):
+    """The collection as the question began, without a rule."""
+    asked.people.drop()
+    asked.people.insert_many(people)
 
 
 def tasks():

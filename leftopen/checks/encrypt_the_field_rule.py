@@ -1,12 +1,13 @@
 """Exercise 13, question 2: the server itself takes nothing that is not encrypted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from bson.binary import Binary
 from pymongo import MongoClient
 from pymongo.errors import EncryptionError, OperationFailure, WriteError
 
+from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks import encrypt_the_field_vault as vault
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
@@ -21,6 +22,8 @@ _NEW_ID = 900_001  # of the people whom the check inserts, and removes again
 _REFUSED_BY_RULE = 121  # DocumentValidationFailure
 _APPLICATION = "as the application, which encrypts"
 _CARELESS = "as a program that does not encrypt"
+_STRANGER = "as a stranger, who reads all of the server"
+_PLACE = "sensenets.people"
 
 
 def task(draw: Draw) -> Task:
@@ -67,7 +70,7 @@ def refused(at: Attempt, lab: Lab) -> str:
     with vault.operator(lab) as client:
         try:
             with vault.with_key(client, str(at.task["master"]).encode()) as encryption:
-                return _Trial(at, client, encryption).judged()
+                return _Trial(at, lab, client, encryption).judged()
         except EncryptionError:
             at.note(_APPLICATION, "use the data key", "it is not there, or does not open")
             return "lost"
@@ -76,13 +79,14 @@ def refused(at: Attempt, lab: Lab) -> str:
 class _Trial:
     """What the server does with the same people, written by two programs."""
 
-    def __init__(self, at: Attempt, client: MongoClient, encryption) -> None:
-        self.at, self.encryption = at, encryption
+    def __init__(self, at: Attempt, lab: Lab, client: MongoClient, encryption) -> None:
+        self.at, self.lab, self.client, self.encryption = at, lab, client, encryption
         self.database = client["sensenets"]
         self.people = self.database["people"]
         self.before = {person["_id"]: person for person in vault.people(_SEED, _PEOPLE)}
         self.now = {person["_id"]: person for person in self.people.find()}
         self.fields = list(_fields(at.task))
+        self.why_refused = ""
         self.old = list(self.before)[:_OLD]
         # Somebody else, in case that the collection keeps a field unique.
         self.clear = {**vault.people(_SEED + 1, 1)[0], "_id": _NEW_ID}
@@ -93,6 +97,10 @@ class _Trial:
         if self.now.keys() != self.before.keys() or not self._all_open():
             self.at.note(_APPLICATION, f"open the fields of {len(self.before)} people", "not all")
             return "lost"
+        if gone := vault.lost_elsewhere(self.client, _SEED, _PEOPLE):
+            self.at.note(_APPLICATION, "count the documents of the other collections", gone)
+            self.at.values["gone"] = gone
+            return "dropped"
         left = [n for n in self.now if any(self._is_clear(n, name) for name in self.fields)]
         self.at.note(_CARELESS, "read people in plain text", f"{len(left)} of {len(self.now)}")
         self.at.values.update(left=len(left))
@@ -100,7 +108,7 @@ class _Trial:
             return UNTOUCHED if fault == "no_rule" and len(left) == _OLD else fault
         if fault := self._the_application(left):
             return fault
-        return self._as_bytes() or RIGHT
+        return self._as_bytes() or self._five_tell() or self._copies() or RIGHT
 
     def _is_clear(self, number: int, name: str) -> bool:
         return self.now[number].get(name) == self.before[number][name]
@@ -151,29 +159,73 @@ class _Trial:
         return self.people.options()
 
     def _as_bytes(self) -> str | None:
-        """Whether bytes that are not encrypted pass for what is."""
+        """Whether bytes that are not encrypted pass for what is, also of the same length."""
         for name in self.fields:
             written = vault.as_bytes(self.clear[name])[0]
-            for subtype, how in ((0, "as plain bytes"), (128, "as bytes of a type of its own")):
-                taken = self._inserts({name: Binary(written, subtype)})
-                if taken:
+            filled = written.ljust(len(self.sealed[name]))
+            for value, how in (
+                (Binary(written, 0), "as plain bytes"),
+                (Binary(written, 128), "as bytes of a type of its own"),
+                (Binary(filled, 0), f"as plain bytes, filled up to {len(filled)}"),
+                (Binary(filled, 128), f"as bytes of a type of its own, filled up to {len(filled)}"),
+            ):
+                if self._inserts({name: value}):
                     self.at.note(_CARELESS, f"insert a person with {name} {how}", "accepted")
+                    self.at.values["bytes"] = how.removeprefix("as ")
                     return "any_bytes"
         self.at.note(_CARELESS, "insert a person with a field as plain bytes", "refused")
         return None
+
+    # -- what a stranger reads ------------------------------------------------------------------
+
+    def _five_tell(self) -> str | None:
+        """Whether a field that was to be encrypted at random was encrypted otherwise."""
+        told = []
+        for name in self.fields[1:]:
+            values = [bytes(person[name]) for person in self.now.values()]
+            fixed = sum(value[0] == vault.IS_FIXED for value in values)
+            equal = len(values) - len(set(values))
+            if fixed or equal:
+                told.append(f"{name} of {fixed or equal + 1} people")
+        answer = "; ".join(told) or "none of them"
+        self.at.note(_STRANGER, "look for deterministic values in the other fields", answer)
+        self.at.values["told"] = answer
+        return "old_deterministic" if told else None
+
+    def _copies(self) -> str | None:
+        """Whether the values, or the key, stand elsewhere on the server."""
+        server = copies.read(self.client)
+        left = []
+        for name in self.fields:
+            values = [person[name] for person in self.before.values()]
+            if isinstance(values[0], datetime):
+                left += copies.of_dates(server, values, _PLACE)
+            elif len(set(values)) == len(values):
+                left += copies.of_unique(server, values)
+            else:
+                left += copies.of_shared(server, values, _PLACE)
+        where = copies.told(dict.fromkeys(left))
+        self.at.note(_STRANGER, "look for the same values elsewhere", where or "nowhere")
+        master = str(self.at.task["master"]).encode()
+        beside = copies.told(copies.of_key(server, master))
+        if not left:
+            self.at.note(_STRANGER, "look for the master key", beside or "nowhere")
+        self.at.values["where"] = where or beside
+        return "copy_left" if left else "key_beside" if beside else None
 
     # -- what must be taken ---------------------------------------------------------------------
 
     def _the_application(self, left: list[int]) -> str | None:
         taken = self._inserts({})
-        answer = "accepted" if taken else "refused"
+        answer = "accepted" if taken else f"refused: {self.why_refused}"
         self.at.note(_APPLICATION, "insert a person with encrypted fields", answer)
         if not taken:
+            self.at.values["named"] = self.why_refused
             return "application_refused"
         stuck = [n for n in self.now if not self._changes(n, {"employer": "Employer-0000"})]
         answer = f"refused for {len(stuck)} of {len(self.now)}" if stuck else "accepted"
         self.at.note(_APPLICATION, "write another employer of each person", answer)
-        self.at.values["stuck"] = len(stuck)
+        self.at.values.update(stuck=len(stuck), named=self.why_refused)
         if stuck:
             return "old_ones_stuck" if left else "application_refused"
         searched = self.fields[0]
@@ -190,27 +242,42 @@ class _Trial:
 
     def _inserts(self, change: dict) -> bool:
         try:
-            return _allowed(lambda: self.people.insert_one({**self.sealed, **change}))
+            return self._allowed(lambda: self.people.insert_one({**self.sealed, **change}))
         finally:
             self.people.delete_one({"_id": _NEW_ID})
+
+    def _allowed(self, write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except (WriteError, OperationFailure) as error:
+            if error.code != _REFUSED_BY_RULE:
+                raise
+            named = list(_operators((error.details or {}).get("errInfo", {})))
+            self.why_refused = (
+                f"the server names {named[-1]} as the reason" if named else "by the rule"
+            )
+            return False
+        return True
 
     def _changes(self, number: int, change: dict) -> bool:
         """Whether a document takes a change; it is put back as it was."""
         try:
-            return _allowed(lambda: self.people.update_one({"_id": number}, {"$set": change}))
+            return self._allowed(lambda: self.people.update_one({"_id": number}, {"$set": change}))
         finally:
             before = {"$set": {name: self.now[number][name] for name in change}}
             self.people.update_one({"_id": number}, before, bypass_document_validation=True)
 
 
-def _allowed(write: Callable[[], object]) -> bool:
-    try:
-        write()
-    except (WriteError, OperationFailure) as error:
-        if error.code != _REFUSED_BY_RULE:
-            raise
-        return False
-    return True
+def _operators(details: object) -> Iterator[str]:
+    """The operators in a server's account of why a document was refused, the innermost last."""
+    if isinstance(details, dict):
+        if name := details.get("operatorName"):
+            yield str(name)
+        for inner in details.values():
+            yield from _operators(inner)
+    elif isinstance(details, list):
+        for inner in details:
+            yield from _operators(inner)
 
 
 def _other(value: object) -> object:

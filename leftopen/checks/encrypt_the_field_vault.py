@@ -36,6 +36,8 @@ MASTER_BYTES = 96
 FIXED = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Deterministic
 RANDOM = Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Random
 _AWARE = CodecOptions(tz_aware=True)
+IS_FIXED = 1
+"""The first byte of a value that was encrypted deterministically."""
 _ENCRYPTED = 6  # the subtype of binary data
 _UNAUTHORIZED = 13
 _LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
@@ -69,7 +71,7 @@ def operator(lab: Lab) -> Iterator[MongoClient]:
     """
     with MongoClient(lab.inside.uri, tz_aware=True, timeoutMS=8000) as client:
         try:
-            client.list_database_names()
+            client["sensenets"]["people"].find_one()
         except OperationFailure as error:
             if error.code != _UNAUTHORIZED:
                 raise
