@@ -8,11 +8,13 @@ import secrets
 from base64 import b64encode
 from hashlib import sha256
 
+import bson
 import pytest
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.encryption import ClientEncryption
 
+from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks import encrypt_the_field_counts as counts
 from leftopen.checks import encrypt_the_field_vault as vault
 from leftopen.checks.encrypt_the_field import QUESTIONS
@@ -385,9 +387,58 @@ def test_keys(asked, tmp_path, monkeypatch):
     asked.client["sensenets"]["notes"].insert_one({"kept": dump[:3]})
     assert asked.told(new) == "old_opens_dump"
     asked.client["sensenets"]["notes"].drop()
+    own = next(key for key in dump if key["keyAltNames"] == [f"person-{asked.task['forget']}"])
+    other = next(key for key in dump if key is not own)
+    blobs = [bson.encode(key) for key in dump]
+    for kept, fault in (
+        ({"all": dump}, "dump_forgotten"),
+        ({"all": blobs}, "dump_forgotten"),
+        ({"all": b64encode(b"".join(k["keyMaterial"] for k in dump)).decode()}, "dump_forgotten"),
+        ({"all": gzip.compress(b"".join(blobs))}, "dump_forgotten"),
+        ({"one": own["keyMaterial"].hex()}, "person_in_dump"),
+        ({"one": f"the key: {own['keyMaterial'].hex()}"}, "person_in_dump"),
+        ({"one": copies.unwrapped(old, own["keyMaterial"])}, "person_in_dump"),
+        ({"one": rewrapped_alone(asked, own, old, new)}, "person_in_dump"),
+        ({"one": other["keyMaterial"].hex()}, "old_opens_dump"),
+    ):
+        asked.client["sensenets"]["notes"].insert_one(kept)
+        assert asked.told(new) == fault, kept.keys()
+        asked.client["sensenets"]["notes"].drop()
+    address = vault.people(16, 24)[asked.task["forget"] - 1]["homeAddress"]
+    asked.client["other"]["note"].insert_one({"was": b64encode(address.encode()).decode()})
+    assert asked.told(new) == "in_the_clear"
+    asked.client.drop_database("other")
+    assert asked.told(new) == RIGHT
     # The record may go, too.
     asked.people.delete_one({"_id": asked.task["forget"]})
     assert asked.told(new) == RIGHT
+    # One data key for all others, so that nobody can be forgotten the next time.
+    before = list(asked.people.find())
+    encryption = asked.encryption(local=new)
+    common = encryption.create_data_key("local")
+    for how in (vault.RANDOM, vault.FIXED):
+        for person in before:
+            plain = vault.people(16, 24)[person["_id"] - 1]["homeAddress"]
+            hidden = encryption.encrypt(plain, how, key_id=common)
+            asked.people.update_one({"_id": person["_id"]}, {"$set": {"homeAddress": hidden}})
+        assert asked.told(new) == "key_shared"
+    asked.people.drop()
+    asked.people.insert_many(before)
+    assert asked.told(new) == RIGHT
+    asked.client["sensenets"]["positions"].drop()
+    assert asked.told(new) == "dropped"
     # Somebody's field was emptied.
     asked.people.update_one({"_id": 1}, {"$set": {"homeAddress": None}})
     assert asked.told(new) == "others_lost"
+
+
+def rewrapped_alone(asked, entry, old, new):
+    """One entry of the vault under the new master key, as a copy of it holds it."""
+    place = asked.client["rewrapped"]["keys"]
+    place.insert_one(entry)
+    # The provider local of the old master key, wrapped anew for the new one.
+    encryption = asked.encryption("rewrapped.keys", local=old, local_new=new)
+    encryption.rewrap_many_data_key({}, provider="local:new")
+    found = place.find_one()
+    asked.client.drop_database("rewrapped")
+    return found

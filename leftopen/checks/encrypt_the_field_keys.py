@@ -1,6 +1,7 @@
 """Exercise 13, question 5: a new master key, and one person whose data nobody can open again."""
 
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,7 +30,7 @@ class _Copied:
     """What somebody may have kept of a lab as it began: ciphertexts, and wrapped data keys."""
 
     values: dict[int, Binary] = field(default_factory=dict)
-    keys: list[bytes] = field(default_factory=list)
+    keys: dict[str, bytes] = field(default_factory=dict)
 
 
 _COPIED: "weakref.WeakKeyDictionary[Lab, _Copied]" = weakref.WeakKeyDictionary()
@@ -65,7 +66,8 @@ def open_lab(task: Task) -> MongoLab:
                 value = encryption.encrypt(person[_FIELD], vault.RANDOM, key_id=key)
                 database["people"].update_one({"_id": number}, {"$set": {_FIELD: value}})
                 copied.values[number] = value
-        copied.keys.extend(_named(client, vault.VAULT).distinct("keyMaterial"))
+        for entry in _named(client, vault.VAULT).find():
+            copied.keys[entry["keyAltNames"][0]] = bytes(entry["keyMaterial"])
         for source, target in ((vault.VAULT, _DUMP_KEYS), ("sensenets.people", _DUMP_PEOPLE)):
             _named(client, target).insert_many(list(_named(client, source).find()))
 
@@ -99,6 +101,9 @@ class _Trial:
         self.forget = int(at.task["forget"])
         self.copied = _COPIED[lab]
         self.before = {person["_id"]: person for person in vault.people(_SEED, _PEOPLE)}
+        self.server = copies.read(client)
+        self.under_old = list(copies.data_keys(self.server, old_master))
+        self.under_new = list(copies.data_keys(self.server, new_master))
 
     def judged(self) -> str:
         """The verdict: the old key first, then the one person, then all others."""
@@ -107,11 +112,10 @@ class _Trial:
         by_new = {place: self._open_with(self.new, place) for place in places}
         for place in places:
             self.at.note(_FORMER, f"open data keys in {place}", f"{len(by_old[place])} open")
-        elsewhere = [place for place in places[1:] if by_old[place] or by_new[place]]
         return (
             self._old_opens_the_vault(by_old, by_new)
-            or self._others(by_new[vault.VAULT])
-            or self._one_is_gone(places, elsewhere)
+            or self._others()
+            or self._one_is_gone(places)
             or self._old_opens_elsewhere(by_old)
             or self._in_the_clear()
             or self._new_is_secret()
@@ -151,17 +155,17 @@ class _Trial:
 
     def _old_opens_elsewhere(self, by_old: dict) -> str | None:
         left = [place for place, keys in by_old.items() if keys]
-        for where, document in copies.documents(self.client):  # also within another document
-            if where not in left and any(key in document.raw for key in self.copied.keys):
-                self.at.note(_FORMER, f"look for old data keys in {where}", "found")
-                left.append(where)
+        for copy, _ in self.under_old:  # also within another document, or written otherwise
+            if copy.where not in left:
+                self.at.note(_FORMER, f"look for old data keys in {copy.where}", "found")
+                left.append(copy.where)
         self.at.values["where"] = ", ".join(left)
         return "old_opens_dump" if left else None
 
     # -- the people -------------------------------------------------------------------------------
 
-    def _others(self, keys: list[Binary]) -> str | None:
-        """Whether everybody but one is there, and opens with the new master key."""
+    def _others(self) -> str | None:
+        """Whether everybody but one is there, with a key of their own under the new master key."""
         now = {person["_id"]: person for person in _named(self.client, "sensenets.people").find()}
         lost = []
         with vault.with_key(self.client, self.new) as encryption:
@@ -178,9 +182,27 @@ class _Trial:
         self.at.values.update(lost=len(lost))
         self.stays = self.forget in now
         if not lost:
-            return None
+            return self._keys_are_shared(now) or self._something_else_is_gone()
         gone = self._opens_with([vault.VAULT])
         return "wrong_person" if len(lost) == 1 and gone else "others_lost"
+
+    def _keys_are_shared(self, now: dict) -> str | None:
+        """Whether several people have one data key, so that no single one can be forgotten."""
+        values = [person.get(_FIELD) for n, person in now.items() if n != self.forget]
+        many = Counter(bytes(vault.key_id(v)) for v in values if vault.is_encrypted(v))
+        sharing = sum(n for n in many.values() if n > 1)
+        answer = f"{sharing} share one with somebody" if sharing else "each has one"
+        self.at.note(_HOLDER, "look for the data keys of the others", answer)
+        self.at.values["sharing"] = sharing
+        return "key_shared" if sharing else None
+
+    def _something_else_is_gone(self) -> str | None:
+        gone = vault.lost_elsewhere(self.client, _SEED, _PEOPLE)
+        if not gone:
+            return None
+        self.at.note(_HOLDER, "count the documents of the other collections", gone)
+        self.at.values["gone"] = gone
+        return "dropped"
 
     def _opens_with(self, places: list[str]) -> list[str]:
         """Where a data key stands with which the forgotten person's old ciphertext opens."""
@@ -193,8 +215,14 @@ class _Trial:
                     found.append(place)
         return found
 
-    def _one_is_gone(self, places: list[str], elsewhere: list[str]) -> str | None:
+    def _one_is_gone(self, places: list[str]) -> str | None:
+        """Whether the forgotten person's data key lies nowhere, wrapped or not."""
         found = self._opens_with(places)
+        own = copies.unwrapped(self.old, self.copied.keys[_key_name(self.forget)])
+        lying = [copy for copy, key in (*self.under_old, *self.under_new) if key == own]
+        lying += copies.of_key(self.server, own)
+        found += [c.where for c in dict.fromkeys(lying) if c.where not in found]
+        found = list(dict.fromkeys(found))
         self.at.note(
             _WITH_BOTH,
             f"open {_FIELD} of person {self.forget}",
@@ -205,18 +233,18 @@ class _Trial:
         self.at.values["where"] = ", ".join(found)
         if vault.VAULT in found:
             return "not_shredded" if self.stays else "document_only"
-        old = self._open_with(self.old, found[0])
-        return "dump_forgotten" if len(old) == _PEOPLE else "person_in_dump"
+        old = {key for copy, key in self.under_old if copy.where == found[0]}
+        return "dump_forgotten" if len(old) >= _PEOPLE else "person_in_dump"
 
     def _in_the_clear(self) -> str | None:
         every = [str(person[_FIELD]) for person in self.before.values()]
-        left = copies.of_unique(copies.read(self.client), every)
+        left = copies.of_unique(self.server, every)
         self.at.note(_FORMER, f"look for each {_FIELD} in clear", copies.told(left) or "nowhere")
         self.at.values["where"] = copies.told(left)
         return "in_the_clear" if left else None
 
     def _new_is_secret(self) -> str | None:
-        known = vault.where_known(self.lab, copies.read(self.client), self.new)
+        known = vault.where_known(self.lab, self.server, self.new)
         told = f"found: {known[1]}" if known else "nowhere"
         self.at.note(_FORMER, "look for the new master key", told)
         self.at.values["where"] = known[1] if known else ""
