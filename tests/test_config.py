@@ -28,6 +28,11 @@ def test_empty_text_is_no_setting():
         ("just words", "Line 1 (`just words`) is not a setting"),
         ("- net", "is not a setting"),
         ("net:\nport: 1", "Line 1 (`net:`): `net` is a section"),
+        (
+            "net.tls.mode: requireTLS",
+            "`net.tls.mode` is one setting, and not the name of a section. Write its sections "
+            "around it: `net: {tls: {mode: requireTLS}}`.",
+        ),
         ("net:\n  port:", "Line 2 (`port:`) has no value"),
         (
             "net:\n  port: 1\nnet:\n  port: 2",

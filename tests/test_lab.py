@@ -156,6 +156,16 @@ def test_a_refused_configuration_is_one_sentence_and_changes_nothing(lab, text, 
     assert count(lab.inside.uri) == 50
 
 
+def test_the_old_names_of_tls_are_understood_and_their_warning_is_no_setting(lab):
+    """mongod prints a line of its log above what it understood (`Given key is deprecated`)."""
+    with pytest.raises(ConfigRefused, match="need tlsCertificateKeyFile"):
+        lab.configure("net:\n  ssl:\n    mode: requireSSL")
+    files = lab.certificates
+    lab.configure(f"net: {{ssl: {{mode: preferSSL, PEMKeyFile: '{files.server}'}}}}")
+    assert lab.effective["net"]["tls"]["mode"] == "preferTLS"
+    lab.configure(OPEN, replace=True)
+
+
 def test_bind_ip_after_bind_ip_all_is_the_one_that_counts(lab):
     lab.configure("net: {bindIpAll: true}")
     lab.configure("net: {bindIp: 127.0.0.1}")

@@ -91,6 +91,11 @@ def _places(
         path = (*above, name)
         scalar = value.value if isinstance(value, yaml.ScalarNode) else ""
         if sections and not above and isinstance(value, yaml.ScalarNode):
+            if "." in name and scalar:
+                raise ConfigRefused(
+                    f"{quote(text, line)}: `{name}` is one setting, and not the name of a "
+                    f"section. Write its sections around it: {_nested(name, scalar)}. {UNCHANGED}"
+                )
             raise ConfigRefused(
                 f"{quote(text, line)}: `{name}` is a section, which holds settings. Each stands on "
                 "a line of its own below it, begins with two spaces, and has a space after its "
@@ -102,6 +107,13 @@ def _places(
         if isinstance(value, yaml.MappingNode):
             found += _places(value, path, text, sections)
     return found
+
+
+def _nested(name: str, value: str) -> str:
+    """A dotted setting on one line, as ``net: {tls: {mode: requireTLS}}``."""
+    *sections, last = name.split(".")
+    opening = "".join(f"{section}: {{" for section in sections)
+    return f"`{opening}{last}: {value}{'}' * len(sections)}`"
 
 
 def flatten(settings: dict, above: str = "") -> dict[str, str | list]:

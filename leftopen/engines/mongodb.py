@@ -193,10 +193,15 @@ def effective(mongod: Path, settings: dict, folder: Path) -> dict:
     )
     if told.returncode != 0:
         raise EngineFailed(refusal(told.stdout + told.stderr))
-    understood = yaml.load(told.stdout, yaml.BaseLoader) or {}
+    understood = yaml.load(_without_log(told.stdout), yaml.BaseLoader) or {}
     own = ("config", "outputConfig")
     _understood[known] = {k: v for k, v in understood.items() if k not in own}
     return copy.deepcopy(_understood[known])
+
+
+def _without_log(printed: str) -> str:
+    """What mongod printed, without its log: a warning of an old name (``net.ssl``) stands there."""
+    return "".join(line for line in printed.splitlines(True) if not line.startswith('{"t":'))
 
 
 def refusal(printed: str) -> str:
