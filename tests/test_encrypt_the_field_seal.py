@@ -1,17 +1,21 @@
 """Exercise 13, question 4: functions that seal, right and wrong, that nobody is shown."""
 
+import hmac
 import itertools
 import json
 import os
 import secrets
+import sys
+import uuid
 from base64 import urlsafe_b64encode
-from hashlib import sha256
+from hashlib import md5, sha256
+from zlib import crc32
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, AESSIV, ChaCha20Poly1305
 
 from leftopen.checks.encrypt_the_field import QUESTIONS
 from leftopen.checks.probe import BadAnswer
@@ -147,8 +151,8 @@ def make_drawn_short(key):
         (lambda key: gcm(key, place=lambda c, r: f"{c}{r:012}".encode()), RIGHT),
         (make_counting_outside, "counter_restarts"),
         (make_counting_in_a_dict, "counter_restarts"),
-        (make_drawn_short, "nonce_repeats"),
-        (lambda key: gcm(key, lambda text, c, r: cut(text)), "nonce_repeats"),
+        (make_drawn_short, "few_nonces"),
+        (lambda key: gcm(key, lambda text, c, r: cut(text)), "text_shown"),
         (lambda key: gcm(key, lambda text, c, r: cut(c)), "nonce_repeats"),
         (lambda key: gcm(key, lambda text, c, r: cut(f"{c}/{r}")), "row_as_nonce"),
         (lambda key: gcm(sha256(b"summer").digest()), "own_key"),
@@ -168,11 +172,200 @@ def test_sealed_values(make, wanted):
         assert asked.check(Attempt(asked.task(Draw(learner, "13"))), make) == wanted
 
 
+def label_in_front(key, label):
+    """AES-GCM without a place, and the place in front, which open_ compares."""
+    seal, open_ = gcm(key, place=lambda *_: b"")
+
+    def compared(sealed, column, row):
+        size = len(label(column, row))
+        if sealed[:size] != label(column, row):
+            raise ValueError
+        return open_(sealed[size:], column, row)
+
+    return lambda text, *place: label(*place) + seal(text, *place), compared
+
+
+def make_named_in_json(key):
+    box = AESGCM(key)
+
+    def seal(text, column, row):
+        nonce = os.urandom(12)
+        sealed = box.encrypt(nonce, text.encode(), None)
+        return json.dumps([column, row, nonce.hex(), sealed.hex()]).encode()
+
+    def open_(sealed, *place):
+        *own, nonce, data = json.loads(sealed)
+        if own != list(place):
+            raise ValueError
+        return box.decrypt(bytes.fromhex(nonce), bytes.fromhex(data), None).decode()
+
+    return seal, open_
+
+
+def with_unkeyed_tag(key, digest, inside):
+    """CTR with a digest of text and place; it needs no key to be made anew."""
+    size = len(digest(b""))
+
+    def seal(text, column, row):
+        nonce, data = os.urandom(16), text.encode()
+        if inside:
+            return nonce + stream(key, nonce, data + digest(data + f"{column}:{row}".encode()))
+        body = nonce + stream(key, nonce, data)
+        return body + digest(f"{column}:{row}".encode() + body)
+
+    def open_(sealed, column, row):
+        where = f"{column}:{row}".encode()
+        data = stream(key, sealed[:16], sealed[16:]) if inside else sealed
+        data, tag = data[:-size], data[-size:]
+        if tag != digest(data + where if inside else where + data):
+            raise ValueError
+        return (data if inside else stream(key, sealed[:16], data[16:])).decode()
+
+    return seal, open_
+
+
+def trailing(key, tail):
+    seal, open_ = gcm(key)
+    size = len(tail(key, "text"))
+    return lambda text, *p: seal(text, *p) + tail(key, text), lambda s, *p: open_(s[:-size], *p)
+
+
+def make_answering(key):
+    seal, open_ = gcm(key)
+
+    def quiet(*sealed):
+        try:
+            return open_(*sealed)
+        except InvalidTag:
+            return "ERROR"
+
+    return seal, quiet
+
+
+def make_saying_nothing_of_a_move(key):
+    seal, open_ = gcm(key, place=lambda *_: b"")
+
+    def known(text, *place):
+        return seal(json.dumps([text, *place]), *place)
+
+    def quiet(sealed, *place):
+        text, *own = json.loads(open_(sealed, *place))
+        return text if own == list(place) else "moved"
+
+    return known, quiet
+
+
+def make_hmac_over_all(key):
+    """Encrypt, then HMAC; with a digest of all of it behind, which does no harm."""
+    first, second = sha256(key + b"1").digest(), sha256(key + b"2").digest()
+
+    def tag(data, place):
+        return hmac.digest(second, data + json.dumps(place).encode(), "sha256")
+
+    def seal(text, *place):
+        nonce = os.urandom(16)
+        data = nonce + stream(first, nonce, text.encode())
+        data += tag(data, place)
+        return data + sha256(data).digest()
+
+    def open_(sealed, *place):
+        data, mac = sealed[:-64], sealed[-64:-32]
+        if sha256(sealed[:-32]).digest() != sealed[-32:]:
+            raise ValueError
+        if not hmac.compare_digest(mac, tag(data, place)):
+            raise ValueError
+        return stream(first, data[:16], data[16:]).decode()
+
+    return seal, open_
+
+
+def by(cipher, draw=lambda: os.urandom(12)):
+    """Another cipher with associated data."""
+
+    def make(key):
+        box = cipher(key)
+
+        def seal(text, *place):
+            nonce = draw()
+            return nonce + box.encrypt(nonce, text.encode(), place_of(*place))
+
+        return seal, lambda s, *p: box.decrypt(s[:12], s[12:], place_of(*p)).decode()
+
+    return make
+
+
+def of_key(change):
+    return lambda key: gcm(change(key))
+
+
+def of_place(change):
+    return lambda key: gcm(key, place=lambda c, r: json.dumps(change(c, r)).encode())
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (by(ChaCha20Poly1305), RIGHT),
+        (by(AESGCMSIV), RIGHT),
+        (by(AESGCM, lambda: secrets.token_bytes(12)), RIGHT),
+        (by(AESGCM, lambda: uuid.uuid4().bytes[:12]), RIGHT),
+        # The same nonce twice tells this mode's reader equal texts alone: it may draw little.
+        (by(AESGCMSIV, lambda: os.urandom(4) + bytes(8)), RIGHT),
+        (by(AESGCM, lambda: os.urandom(4) + bytes(8)), "few_nonces"),
+        (by(AESGCM, lambda: bytes(8) + secrets.randbits(32).to_bytes(4, "big")), "few_nonces"),
+        (by(AESGCM, lambda: sha256(os.urandom(3)).digest()[:12]), "few_nonces"),
+        (by(AESGCM, lambda: os.urandom(12)[:2] + bytes(10)), "few_nonces"),
+        (make_hmac_over_all, RIGHT),
+        (lambda key: gcm(hmac.digest(key, b"fields", "sha256")), RIGHT),
+        (of_key(lambda key: key[:16]), RIGHT),
+        (of_key(lambda key: key[:8] * 4), "part_of_key"),
+        (of_key(lambda key: bytes(28) + key[:4]), "part_of_key"),
+        (of_key(lambda key: sha256(key[31:]).digest()), "part_of_key"),
+        (of_place(lambda c, r: [c[:4], r]), "part_of_place"),
+        (of_place(lambda c, r: [c[:16], r]), "part_of_place"),
+        (of_place(lambda c, r: [c.lower(), r]), "part_of_place"),
+        (of_place(lambda c, r: [c.rstrip("0123456789"), r]), "part_of_place"),
+        (of_place(lambda c, r: [c, abs(r)]), "part_of_place"),
+        (of_place(lambda c, r: [c, r % 10]), "part_of_place"),
+        (of_place(lambda c, r: [c, r & 0xFFFFFFFF]), "part_of_place"),
+        (of_place(lambda c, r: [c, r.to_bytes(4, "big").hex()]), RIGHT),
+        (of_place(lambda c, r: [("house", "phone", "plate").index(c[:5]), c[5:], r]), RIGHT),
+        (lambda key: gcm(key, place=lambda c, r: f"{r}{c}".encode()), "glued"),
+        (lambda key: label_in_front(key, lambda c, r: f"{c}.{r}:".encode()), "place_in_front"),
+        (lambda key: label_in_front(key, lambda *p: cut(repr(p))), "place_in_front"),
+        (lambda key: label_in_front(
+            key, lambda *p: hmac.digest(key, repr(p).encode(), "sha256")), "place_in_front"),
+        (make_named_in_json, "place_in_front"),
+        (lambda key: with_unkeyed_tag(key, lambda d: sha256(d).digest(), True), "unkeyed_tag"),
+        (lambda key: with_unkeyed_tag(key, lambda d: sha256(d).digest(), False), "unkeyed_tag"),
+        (lambda key: with_unkeyed_tag(key, lambda d: md5(d).digest(), False), "unkeyed_tag"),
+        (lambda key: with_unkeyed_tag(
+            key, lambda d: crc32(d).to_bytes(4, "big"), True), "unkeyed_tag"),
+        (lambda key: with_unkeyed_tag(
+            key, lambda d: hmac.digest(key, d, "sha256"), False), RIGHT),
+        (lambda key: trailing(key, lambda key, _: key), "key_inside"),
+        (lambda key: trailing(key, lambda key, _: key.hex()[:24].encode()), "key_inside"),
+        (lambda key: trailing(key, lambda key, _: bytes(5)), "unread"),
+        (lambda key: trailing(key, lambda key, _: os.urandom(5)), "unread"),
+        (lambda key: trailing(key, lambda _, text: text.encode().ljust(3)[:3]), "text_shown"),
+        (lambda key: trailing(key, lambda _, text: md5(text.encode()).digest()), "text_shown"),
+        (make_answering, "quiet"),
+        (make_saying_nothing_of_a_move, "quiet"),
+    ],
+)  # fmt: skip
+def test_what_a_stranger_does_who_knows_more(make, wanted):
+    for _ in range(2):
+        asked = QUESTIONS[4]
+        assert asked.check(Attempt(asked.task(Draw("ada", "13"))), make) == wanted
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda key: None, "two functions"),
         (lambda key: (lambda *_: "text", lambda *_: "text"), "seal returned str"),
+        (lambda key: (gcm(key)[0], lambda *_: b"text"), "open_ returned bytes"),
+        (lambda key: (lambda *_: sys.exit(1), lambda *_: "text"), "seal ended the program"),
     ],
 )
 def test_what_cannot_be_tried_is_the_cells_error(make, words):

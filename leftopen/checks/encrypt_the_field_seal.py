@@ -2,17 +2,18 @@
 
 What is looked at are the sealed values. Two values under one nonce share their keystream: equal
 texts then give equal bytes, and the XOR of two values is the XOR of their texts (NIST SP 800-38D,
-section 8). A program that begins again is played by calling the learner's ``make`` anew, with its
-variables as they were before (:func:`_begun_again`).
+section 8). A program that begins again is played by running the notebook's statements anew
+(:mod:`leftopen.checks.encrypt_the_field_restart`).
 """
 
-import copy
-import random
 import secrets
-from collections.abc import Callable
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Sequence
+from types import FunctionType
 
 from leftopen.audit.crypto import ciphertext
+from leftopen.checks import encrypt_the_field_forged as forged
+from leftopen.checks import encrypt_the_field_restart as restart
+from leftopen.checks.encrypt_the_field_forged import REFUSED
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_lab import variant
@@ -21,12 +22,17 @@ from leftopen.learner import Draw
 _KEY_BYTES = 32
 _MANY = 300  # values that are sealed to see a nonce twice
 _SHARED = 12  # equal bytes that two values do not have by chance
+_KEYS = 6  # keys under which a text is sealed to see what no key changes
+_KEY_ENOUGH = 16  # bytes of a key that nobody guesses
+_DRAWN_ENOUGH = 8  # bytes; with fewer, two nonces are equal among some million
 _HOLDER = "as a program with the key"
 _STRANGER = "as a stranger without a key"
 _WRITER = "as a stranger who may write to the database"
+_TEXT, _OTHER = "House 0012, Street 0007", "House 9955, Street 4321"
+_UNLIKE = "".join(chr(ord(letter) ^ 5) for letter in _TEXT)
 
 Seal = Callable[[str, str, int], bytes]
-Open = Callable[[bytes, str, int], str]
+Open = Callable[[bytes, str, int], object]
 
 
 def task(draw: Draw) -> Task:
@@ -41,14 +47,25 @@ def task(draw: Draw) -> Task:
 
 def sealed(at: Attempt, make: FunctionType) -> str:
     """What is sealed opens in its place alone, tells nothing, and cannot be changed unnoticed."""
-    return _Sealed(at, make).judged()
+    return judged(at, make, list(map(str, at.task["columns"])))
+
+
+def judged(at: Attempt, make: FunctionType, columns: Sequence[str]) -> str:
+    """The verdict on a function like ``make``: ``RIGHT``, or the name of a near miss.
+
+    Args:
+        at: takes the evidence and the values for the near miss's sentence.
+        make: returns two functions for a key.
+        columns: three columns; the second is called like the first with a 1 behind.
+    """
+    return _Sealed(at, make, columns).judged()
 
 
 class _Sealed:
-    def __init__(self, at: Attempt, make: FunctionType) -> None:
-        self.at, self.column = at, str(at.task["columns"][0])
+    def __init__(self, at: Attempt, make: FunctionType, columns: Sequence[str]) -> None:
+        self.at, self.columns, self.column = at, columns, columns[0]
         self.key = secrets.token_bytes(_KEY_BYTES)
-        self.begins = [_begun_again(make) for _ in range(3)]
+        self.program = restart.Program(make)
         self.make = make
 
     def _pair(self, make: FunctionType, key: bytes) -> tuple[Seal, Open]:
@@ -58,7 +75,10 @@ class _Sealed:
         seal, open_ = pair
 
         def seals(text: str, column: str, row: int) -> bytes:
-            made = seal(text, column, row)
+            try:
+                made = seal(text, column, row)
+            except SystemExit:
+                raise BadAnswer("seal ended the program. It is to return bytes.") from None
             if not isinstance(made, bytes | bytearray):
                 told = type(made).__name__
                 raise BadAnswer(f"seal returned {told}. It is to return bytes, for a bytea column.")
@@ -68,16 +88,17 @@ class _Sealed:
 
     def judged(self) -> str:
         """The verdict: what must work, then what a stranger sees, then what one may change."""
-        self.first = self._pair(self.begins[0], self.key)
-        self.again = self._pair(self.begins[1], self.key)
+        self.first = self._pair(self.make, self.key)
         return (
             self._opens()
             or self._is_hidden()
             or self._needs_the_key()
             or self._shows_no_blocks()
+            or self._tells_nothing()
             or self._uses_no_nonce_twice()
             or self._cannot_be_changed()
             or self._stays_in_its_place()
+            or self._cannot_be_put_together()
             or RIGHT
         )
 
@@ -85,19 +106,18 @@ class _Sealed:
 
     def _opens(self) -> str | None:
         seal, open_ = self.first
-        texts = ["House 0012, Street 0007", "", "Zoë Ø 上海", "x" * 5_000]
+        texts = ["House 0012, Street 0007", "", "Zoë Ø 上海", " in \n blanks \n", "x" * 5_000]
         values = [(text, seal(text, self.column, row)) for row, text in enumerate(texts)]
-        right = [open_(value, self.column, row) == text for row, (text, value) in enumerate(values)]
-        self.at.note(
-            _HOLDER, f"seal {len(texts)} texts and open them", _yes(all(right), "as before")
-        )
-        if not all(right):
+        opened = [open_(value, self.column, row) for row, (_, value) in enumerate(values)]
+        if not isinstance(opened[0], str):
+            told = type(opened[0]).__name__
+            raise BadAnswer(f"open_ returned {told}. It is to return the text, a str.")
+        right = opened == texts
+        self.at.note(_HOLDER, f"seal {len(texts)} texts and open them", _yes(right, "as before"))
+        if not right:
             return "other_text"
-        try:
-            later = self.again[1](values[0][1], self.column, 0)
-        except Exception:
-            later = None
-        same = later == texts[0]
+        again = self._pair(self.program.begin(), self.key)
+        same = forged.answer(again[1], values[0][1], (self.column, 0)) == texts[0]
         self.at.note("as the same program, begun again", "open what it sealed before", _yes(same))
         return None if same else "lost_at_restart"
 
@@ -105,17 +125,35 @@ class _Sealed:
 
     def _is_hidden(self) -> str | None:
         seal, text = self.first[0], "House 0012, Street 0007, Quarter 0003"
-        how = ciphertext.is_encoding_of(seal(text, self.column, 12), text.encode())
+        value = seal(text, self.column, 12)
+        how = ciphertext.is_encoding_of(value, text.encode())
         self.at.note(_STRANGER, "read a sealed value, in any encoding", how or "nothing readable")
         self.at.values["how"] = how
-        return "encoded" if how else None
+        if how:
+            return "encoded"
+        holds = forged.holds_key(value, self.key)
+        self.at.note(
+            _STRANGER, "look for the key in a sealed value", "found" if holds else "nothing"
+        )
+        return "key_inside" if holds else None
 
     def _needs_the_key(self) -> str | None:
-        value = self.first[0]("House 0012", self.column, 12)
-        other = self._pair(self.begins[2], secrets.token_bytes(_KEY_BYTES))
-        opened = _answer(other[1], value, self.column, 12)
-        self.at.note("as a stranger with another key", "open a value", _yes(opened == "House 0012"))
-        return "own_key" if opened == "House 0012" else None
+        place = (self.column, 12)
+        value = self.first[0](_TEXT, *place)
+
+        def opens(key: bytes) -> bool:
+            return forged.answer(self._pair(self.program.begin(), key)[1], value, place) == _TEXT
+
+        if opens(secrets.token_bytes(_KEY_BYTES)):
+            self.at.note("as a stranger with another key", "open a value", "opened")
+            return "own_key"
+        many = forged.part_of_key(opens, self.key, _KEY_ENOUGH)
+        told = f"{many} of {_KEY_BYTES} open it" if many else "refused"
+        what = "open a value with keys that differ in one byte each"
+        self.at.note("as a stranger with another key", "open a value", "refused")
+        self.at.note("as a stranger with another key", what, told)
+        self.at.values.update(many=many, keys=_KEY_BYTES)
+        return "part_of_key" if many else None
 
     def _shows_no_blocks(self) -> str | None:
         values = [self.first[0]("0" * 320, self.column, row) for row in range(4)]
@@ -130,18 +168,37 @@ class _Sealed:
         self.at.values["blocks"] = most
         return "ecb" if most else None
 
+    def _tells_nothing(self) -> str | None:
+        """Whether bytes of a value follow from the text alone: letters of it, or a digest."""
+        values: list[list[bytes]] = [[], []]
+        for _ in range(_KEYS):
+            key = secrets.token_bytes(_KEY_BYTES)
+            for text, found in zip((_TEXT, _UNLIKE), values, strict=True):
+                # Begun again for each, so that a counter stands where it stood for the other.
+                found.append(self._pair(self.program.begin(), key)[0](text, self.column, 7))
+        shown = forged.shown(*values)
+        told = f"{shown} bytes follow from the text alone" if shown else "nothing"
+        self.at.note(_STRANGER, "look for what no key changes, and the text does", told)
+        self.at.values["shown"] = shown
+        return "text_shown" if shown else None
+
     def _uses_no_nonce_twice(self) -> str | None:
         text = "House 0012, Street 0007, Quarter 0003"
-        seal = self._pair(self.begins[0], self.key)[0]
+        seal = self._pair(self.program.begin(), self.key)[0]
+        few = restart.few_drawn(seal, _TEXT, _OTHER, self.column, 7, _DRAWN_ENOUGH)
+        if few:
+            what = "count the bytes that are drawn for a value"
+            self.at.note(_HOLDER, what, f"{few}, and equal ones show the XOR of two texts")
+            self.at.values.update(drawn=few, after=f"{2 ** (4 * few):,}")
+            return "few_nonces"
         others = [secrets.token_hex(20)[: len(text)] for _ in range(40)]
         places = _places([seal(other, self.column, 7) for other in others])
         run = [seal(text, self.column, row) for row in range(_MANY)]
         if self._share(run, places, f"compare {_MANY} sealings of a text in other rows"):
             return "nonce_repeats"
-        begun = _begun_again(self.make)
         restarted = []
         for n in range(3):
-            seal = self._pair(_begun_again(begun), self.key)[0]
+            seal = self._pair(self.program.begin(), self.key)[0]
             restarted += [seal(text, self.column, _MANY + 8 * n + row) for row in range(8)]
         if self._share(restarted, places, "compare what was sealed after each of three restarts"):
             return "counter_restarts"
@@ -155,61 +212,102 @@ class _Sealed:
         return sharing
 
     def _row_as_nonce(self) -> str | None:
-        old, new = "House 0012, Street 0007", "House 9955, Street 4321"
-        seal = self._pair(self.begins[0], self.key)[0]
-        one, other = seal(old, self.column, 7), seal(new, self.column, 7)
-        wanted = _xor(old.encode(), new.encode())
-        read = wanted in _xor(one, other)
+        seal = self._pair(self.program.begin(), self.key)[0]
+        one, other = seal(_TEXT, self.column, 7), seal(_OTHER, self.column, 7)
+        read = _xor(_TEXT.encode(), _OTHER.encode()) in _xor(one, other)
         said = "the XOR of the two texts" if read else "nothing"
         self.at.note(_STRANGER, "compare a row's old and new value", said)
         return "row_as_nonce" if read else None
 
     # -- what a stranger may change ---------------------------------------------------------------
 
-    def _stays_in_its_place(self) -> str | None:
-        seal, open_ = self.first
-        first, longer, other = map(str, self.at.task["columns"])
-        value = seal("House 0012", first, 12)
-        for column, row, how in ((first, 13, "another row"), (other, 12, "another column")):
-            opened = _answer(open_, value, column, row)
-            self.at.note(_WRITER, f"put a value into {how}", _took(opened))
-            if opened is not _REFUSED:
-                self.at.values["how"] = how
-                return "quiet" if not opened else "swapped"
-        opened = _answer(open_, value, longer, 2)  # without a sign between them they read alike
-        self.at.values.update(column=first, longer=longer)
-        self.at.note(_WRITER, f"put {first}, row 12, into {longer}, row 2", _took(opened))
-        return None if opened is _REFUSED else "glued"
-
     def _cannot_be_changed(self) -> str | None:
         seal, open_ = self.first
-        for text in ("House 0012, Street 0007", "0" * 64, "1"):
-            value = seal(text, self.column, 3)
-            if ciphertext.malleable(lambda v: open_(v, self.column, 3) or None, value):
+        place = (self.column, 3)
+        values = {text: seal(text, *place) for text in (_TEXT, "0" * 64, "1")}
+        if fault := self._is_quiet(values, place):
+            return fault
+        for value in values.values():
+            if ciphertext.malleable(lambda v: open_(v, *place) or None, value):
                 self.at.note(_WRITER, "change a sealed value", "it opens to another text")
                 return "malleable"
-            last = value[:-1] + bytes([value[-1] ^ 1])
-            opened = _answer(open_, last, self.column, 3)
-            if opened is not _REFUSED and opened != text:
-                self.at.note(_WRITER, "change a sealed value", "no exception")
-                return "quiet"
-        self.at.note(_WRITER, "change a sealed value, byte by byte", "refused")
+        value = values[_TEXT]
+        loose = forged.unread(open_, value, place)
+        told = f"{loose} of {len(value)} bytes may be anything" if loose else "refused"
+        self.at.note(_WRITER, "change a sealed value, byte by byte", told)
+        self.at.values.update(loose=loose, size=len(value))
+        return "unread" if loose else None
+
+    def _is_quiet(self, values: dict[str, bytes], place: tuple[str, int]) -> str | None:
+        """The near miss of a function that answers, whatever was changed, with the same thing."""
+        changed = [value[:-1] + bytes([value[-1] ^ 1]) for value in values.values()]
+        said = [forged.answer(self.first[1], value, place) for value in changed]
+        for text, told in zip(values, said, strict=True):
+            same = all(told == other for other in said)
+            if told is not REFUSED and told != text and (same or not told):
+                return self._said_quietly("change a sealed value", told)
         return None
 
+    def _said_quietly(self, what: str, told: object) -> str:
+        self.at.note(_WRITER, what, f"no exception, but {told!r:.40}")
+        self.at.values["told"] = f"{told!r:.40}"
+        return "quiet"
 
-class _Refused:
-    pass
+    def _stays_in_its_place(self) -> str | None:
+        seal, open_ = self.first
+        first, longer, other = self.columns
+        value = seal(_TEXT, first, 12)
+        for column, row, how in ((first, 13, "another row"), (other, 12, "another column")):
+            opened = forged.answer(open_, value, (column, row))
+            if opened is not REFUSED and opened != _TEXT:
+                return self._said_quietly(f"put a value into {how}", opened)
+            self.at.note(_WRITER, f"put a value into {how}", _took(opened))
+            self.at.values["how"] = how
+            if opened is not REFUSED:
+                return "swapped"
+        # Without a sign between them, column and row read alike in two places.
+        for column, row in ((longer, 2), (f"2{first}", 1)):
+            opened = forged.answer(open_, value, (column, row))
+            self.at.note(_WRITER, f"put {first}, row 12, into {column}, row {row}", _took(opened))
+            self.at.values.update(column=first, other=column, row=row)
+            if opened is not REFUSED:
+                return "glued"
+        return self._needs_all_of_its_place(first)
 
+    def _needs_all_of_its_place(self, first: str) -> str | None:
+        seal, open_ = self.first
+        tried = 0
+        for column in (first, forged.long_name(first)):
+            try:
+                value = seal(_TEXT, column, 12)
+            except Exception:  # a column that this table does not have
+                continue
+            for place in forged.neighbours(column, 12):
+                tried += 1
+                if forged.answer(open_, value, place) is not REFUSED:
+                    told = f"{column}, row 12, opened in {place[0]}, row {place[1]}"
+                    self.at.note(_WRITER, "put a value where the place is nearly the same", told)
+                    self.at.values.update(column=column, other=place[0], row=place[1])
+                    return "part_of_place"
+        what = f"put a value into {tried} places that differ little"
+        self.at.note(_WRITER, what, "refused")
+        return None
 
-_REFUSED = _Refused()
-
-
-def _answer(open_: Open, value: bytes, column: str, row: int) -> object:
-    """What a value opens to, or ``_REFUSED``."""
-    try:
-        return open_(value, column, row)
-    except Exception:
-        return _REFUSED
+    def _cannot_be_put_together(self) -> str | None:
+        seal, open_ = self.first
+        first, _, other = self.columns
+        for there in ((first, 13), (other, 12)):
+            if forged.opens_elsewhere(seal, open_, (first, 12), there):
+                told = f"{first}, row 12, opened in {there[0]}, row {there[1]}"
+                self.at.note(_WRITER, "put a part of one value into another", told)
+                self.at.values.update(column=first, other=there[0], row=there[1])
+                return "place_in_front"
+        self.at.note(_WRITER, "put each part of one value into another", "refused")
+        digest = forged.forged(seal, open_, (first, 12))
+        told = f"opened, with {digest} made anew" if digest else "refused"
+        self.at.note(_WRITER, "change a value and make the usual digests anew", told)
+        self.at.values["digest"] = digest
+        return "unkeyed_tag" if digest else None
 
 
 def _yes(same: bool, word: str = "opened") -> str:
@@ -217,7 +315,7 @@ def _yes(same: bool, word: str = "opened") -> str:
 
 
 def _took(opened: object) -> str:
-    return "refused" if opened is _REFUSED else "opened" if opened else "no exception"
+    return "refused" if opened is REFUSED else "opened"
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
@@ -240,46 +338,3 @@ def _places(values: list[bytes]) -> list[int]:
     fixed = {at for at in range(size) if len({value[at] for value in values}) == 1}
     runs = (range(at, at + _SHARED) for at in range(size - _SHARED + 1))
     return [run.start for run in runs if not fixed & set(run)]
-
-
-def _begun_again(make: FunctionType) -> FunctionType:
-    """The function as a program has it that begins again: with its variables as they are now.
-
-    What it counts in a variable of the notebook is counted in a copy, so that two programs that
-    begin alike go on alike.
-    """
-    own = make.__globals__
-    names: dict = dict(own)
-    memo: dict = {}
-    for name in _used(make, own):
-        value = own[name]
-        if isinstance(value, FunctionType) and value.__globals__ is own:
-            names[name] = _moved(value, names)
-        elif not isinstance(value, ModuleType | type | random.Random) and not callable(value):
-            try:
-                names[name] = copy.deepcopy(value, memo)
-            except Exception:
-                continue
-    return _moved(make, names)
-
-
-def _moved(function: FunctionType, names: dict) -> FunctionType:
-    moved = FunctionType(
-        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
-    )
-    moved.__kwdefaults__ = function.__kwdefaults__
-    return moved
-
-
-def _used(make: FunctionType, names: dict) -> set[str]:
-    """The notebook's names that a function uses, itself or through those that it calls."""
-    found: set[str] = set()
-    waiting = [make.__code__]
-    while waiting:
-        code = waiting.pop()
-        waiting += [part for part in code.co_consts if isinstance(part, type(code))]
-        for name in set(code.co_names) & set(names) - found:
-            found.add(name)
-            if isinstance(names[name], FunctionType):
-                waiting.append(names[name].__code__)
-    return found
