@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import linecache
 import os
 import random
 import secrets
@@ -202,6 +203,18 @@ def test_drawn_keys_are_not_weak_in_whatever_writing():
         assert not vault.is_weak(key)
 
 
+def test_a_key_that_a_cell_leads_to_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cell = ["random.seed(20260101)\n", 'word = b"winter apple"\n']
+    monkeypatch.setitem(linecache.cache, "/tmp/ipykernel_1/2.py", (9, None, cell, "a"))
+    assert vault.is_weak(random.Random(20260101).randbytes(96))
+    chain = b"".join(sha256(b"winter apple" + bytes([n])).digest() for n in range(3))
+    assert vault.kept_with_notebook(chain) == ("password", "a word in the notebook")
+    drawn = secrets.token_bytes(96)
+    assert not vault.is_weak(drawn)
+    assert vault.kept_with_notebook(drawn) is None
+
+
 # -- 2: the rule ---------------------------------------------------------------------------------
 
 
@@ -274,6 +287,21 @@ def test_rules(asked):
         own.insert_many(wrong)
         assert asked.told() == "copy_left"
         own.drop()
+    asked.people.update_one({"_id": 2}, {"$set": {"idNumber_old": plain[1]["idNumber"]}})
+    assert asked.told() == "copy_left"
+    asked.people.update_one({"_id": 2}, {"$unset": {"idNumber_old": 1}})
+    asked.people.update_one({"_id": 2}, {"$set": {"born": plain[1]["birthday"]}})
+    assert asked.told() == "copy_left"
+    asked.people.update_one({"_id": 2}, {"$unset": {"born": 1}})
+    # An exception by another field, which few people have.
+    employer = before[20]["employer"]
+    rule(None, {"$or": [
+        {"employer": employer},
+        {"$jsonSchema": {"properties": {name: {"encrypt": {}} for name in fields}}},
+    ]})  # fmt: skip
+    assert asked.told() in ("old_exempt", "rule_misses")
+    rule({"encrypt": {}})
+    assert asked.told() == RIGHT
     own.insert_one({"kept": asked.task["master"][:60]})
     assert asked.told() == "key_beside"
     own.drop()
@@ -412,6 +440,19 @@ def test_keys(asked, tmp_path, monkeypatch):
     # The record may go, too.
     asked.people.delete_one({"_id": asked.task["forget"]})
     assert asked.told(new) == RIGHT
+    # The forgotten person's value again, under another's data key.
+    encryption = asked.encryption(local=new)
+    again = encryption.encrypt(f"was: {address}", vault.RANDOM, key_alt_name="person-1")
+    asked.client["archive"]["people"].insert_one({"kept": [{"it": again}]})
+    assert asked.told(new) == "under_another_key"
+    asked.client.drop_database("archive")
+    asked.people.insert_one({"_id": asked.task["forget"], "homeAddress": again})
+    assert asked.told(new) == "under_another_key"
+    asked.people.delete_one({"_id": asked.task["forget"]})
+    assert asked.told(new) == RIGHT
+    # The driver wraps with 64 of the 96 bytes.
+    assert asked.told(old[:95] + b"?") == "same_key"
+    assert asked.told(old[::-1]) == "same_key"
     # One data key for all others, so that nobody can be forgotten the next time.
     before = list(asked.people.find())
     encryption = asked.encryption(local=new)
@@ -425,6 +466,10 @@ def test_keys(asked, tmp_path, monkeypatch):
     asked.people.drop()
     asked.people.insert_many(before)
     assert asked.told(new) == RIGHT
+    asked.people.update_many({}, {"$unset": {"employer": 1}})
+    assert asked.told(new) == "dropped"
+    asked.people.drop()
+    asked.people.insert_many(before)
     asked.client["sensenets"]["positions"].drop()
     assert asked.told(new) == "dropped"
     # Somebody's field was emptied.

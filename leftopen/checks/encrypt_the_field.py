@@ -163,6 +163,7 @@ def _without(person: dict, fields: list[str]) -> dict:
 
 def _not_encrypted(at: Attempt, name: str, value: object, plain: object) -> str:
     raw = value.encode() if isinstance(value, str) else value
+    raw = bytes(raw) if isinstance(raw, bytes) else raw  # of whatever subtype
     told = None
     if isinstance(raw, bytes):
         ways = (ciphertext.is_encoding_of(raw, text) for text in vault.as_bytes(plain))

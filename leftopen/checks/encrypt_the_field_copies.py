@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import bson
+from bson.binary import Binary
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -28,6 +29,8 @@ from leftopen.audit.crypto import encodings, keys
 
 WRAPPED = 160
 """Bytes of a wrapped data key: IV, 96 bytes and their padding, tag."""
+USED = 64
+"""Bytes of a master key that wrap: the first 64 of its 96."""
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _ANY = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
@@ -76,6 +79,15 @@ def documents(client: MongoClient) -> Iterator[tuple[str, RawBSONDocument]]:
             if info["type"] != "view":
                 for document in client[database].get_collection(info["name"], _RAW).find():
                     yield f"{database}.{info['name']}", document
+
+
+def sealed_values(client: MongoClient) -> Iterator[tuple[str, object, Binary]]:
+    """Each encrypted value on the server: its collection, its document's ``_id``, the value."""
+    for where, raw in documents(client):
+        document = bson.decode(raw.raw, _ANY)
+        for value in _values(document):
+            if isinstance(value, Binary) and value.subtype == 6 and len(value) > 17:
+                yield where, document.get("_id"), value
 
 
 def read(client: MongoClient) -> Server:

@@ -85,8 +85,9 @@ def turned(at: Attempt, lab: Lab, new_master: bytes) -> str:
     """The old master key opens nothing, the new one everybody but one, who is gone everywhere."""
     vault.needs_96("new_master", new_master)
     old_master = str(at.task["old_master"]).encode()
-    if new_master == old_master:
-        at.note(_FORMER, "compare the old master key with the new one", "they are the same")
+    used = copies.USED
+    if new_master[:used] in (old_master[:used], old_master[::-1][:used]):
+        at.note(_FORMER, "compare the old master key with the new one", "one gives the other")
         return "same_key"
     with vault.operator(lab) as client:
         return _Trial(at, lab, client, old_master, new_master).judged()
@@ -167,14 +168,19 @@ class _Trial:
     def _others(self) -> str | None:
         """Whether everybody but one is there, with a key of their own under the new master key."""
         now = {person["_id"]: person for person in _named(self.client, "sensenets.people").find()}
-        lost = []
+        lost, changed = [], ""
         with vault.with_key(self.client, self.new) as encryption:
             for number, person in self.before.items():
                 found = dict(now.get(number, {}))
+                if number == self.forget:
+                    continue
                 if vault.is_encrypted(found.get(_FIELD)):
                     found[_FIELD] = vault.opened(encryption, found[_FIELD])
-                if number != self.forget and found != person:
+                if found.get(_FIELD) != person[_FIELD]:
                     lost.append(number)
+                elif found != person:
+                    names = [n for n in {**person, **found} if person.get(n) != found.get(n)]
+                    changed = changed or f"of person {number}, {', '.join(names)}"
         others = len(self.before) - 1
         self.at.note(
             _HOLDER, f"open {_FIELD} of {others} other people", f"{others - len(lost)} open"
@@ -182,7 +188,7 @@ class _Trial:
         self.at.values.update(lost=len(lost))
         self.stays = self.forget in now
         if not lost:
-            return self._keys_are_shared(now) or self._something_else_is_gone()
+            return self._keys_are_shared(now) or self._something_else_is_gone(changed)
         gone = self._opens_with([vault.VAULT])
         return "wrong_person" if len(lost) == 1 and gone else "others_lost"
 
@@ -196,11 +202,11 @@ class _Trial:
         self.at.values["sharing"] = sharing
         return "key_shared" if sharing else None
 
-    def _something_else_is_gone(self) -> str | None:
-        gone = vault.lost_elsewhere(self.client, _SEED, _PEOPLE)
+    def _something_else_is_gone(self, changed: str) -> str | None:
+        gone = changed or vault.lost_elsewhere(self.client, _SEED, _PEOPLE)
         if not gone:
             return None
-        self.at.note(_HOLDER, "count the documents of the other collections", gone)
+        self.at.note(_HOLDER, "compare everything else with what was there", gone)
         self.at.values["gone"] = gone
         return "dropped"
 
@@ -229,12 +235,32 @@ class _Trial:
             f"with {', '.join(found)}" if found else "refused",
         )
         if not found:
-            return None
+            return self._under_another_key(places)
         self.at.values["where"] = ", ".join(found)
         if vault.VAULT in found:
             return "not_shredded" if self.stays else "document_only"
         old = {key for copy, key in self.under_old if copy.where == found[0]}
         return "dump_forgotten" if len(old) >= _PEOPLE else "person_in_dump"
+
+    def _under_another_key(self, vaults: list[str]) -> str | None:
+        """Whether the forgotten person's value was encrypted again, with a key that is left."""
+        plain, found = str(self.before[self.forget][_FIELD]), []
+        for place in vaults:
+            with vault.with_key(self.client, self.new, place) as encryption:
+                for where, number, value in copies.sealed_values(self.client):
+                    if self._is_somebody_elses(number, plain):
+                        continue
+                    if plain in str(vault.opened(encryption, value)) and where not in found:
+                        found.append(where)
+        told = f"opens in {', '.join(found)}" if found else "nowhere"
+        self.at.note(_HOLDER, f"look for the {_FIELD} of person {self.forget} everywhere", told)
+        self.at.values["where"] = ", ".join(found)
+        return "under_another_key" if found else None
+
+    def _is_somebody_elses(self, number: object, plain: str) -> bool:
+        """Whether another person has the same value, and by right."""
+        other = self.before.get(number) if isinstance(number, int) else None
+        return number != self.forget and other is not None and other[_FIELD] == plain
 
     def _in_the_clear(self) -> str | None:
         every = [str(person[_FIELD]) for person in self.before.values()]

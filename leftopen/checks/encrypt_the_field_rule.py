@@ -88,6 +88,7 @@ class _Trial:
         self.fields = list(_fields(at.task))
         self.why_refused = ""
         self.old = list(self.before)[:_OLD]
+        self._first_and_last = {self.old[0], list(self.before)[-1]}
         # Somebody else, in case that the collection keeps a field unique.
         self.clear = {**vault.people(_SEED + 1, 1)[0], "_id": _NEW_ID}
         self.sealed = _sealed(encryption, at.task, self.clear)
@@ -133,14 +134,15 @@ class _Trial:
         self.at.values["taken"] = ", ".join(taken)
         if taken:
             return self._why(len(taken) == len(self.fields))
-        last = list(self.before)[-1]
-        for number, whose in ((last, "an encrypted one"), (self.old[0], "an old one")):
-            for name in self.fields:
+        for turn, number in enumerate(self.before):  # an exception may be for anybody
+            for name in self.fields if number in self._first_and_last else [self.fields[turn % 3]]:
                 if self._changes(number, {name: _other(self.clear[name])}):
-                    self.at.note(_CARELESS, f"put plain text into {whose}: {name}", "accepted")
+                    self.at.note(
+                        _CARELESS, f"put plain text into person {number}: {name}", "accepted"
+                    )
                     level = self._options().get("validationLevel")
                     return "moderate" if level == "moderate" else "old_exempt"
-            self.at.note(_CARELESS, f"put plain text into {whose}", "refused")
+        self.at.note(_CARELESS, f"put plain text into one of {len(self.before)} people", "refused")
         return None
 
     def _why(self, whole: bool) -> str:
@@ -204,14 +206,27 @@ class _Trial:
                 left += copies.of_unique(server, values)
             else:
                 left += copies.of_shared(server, values, _PLACE)
-        where = copies.told(dict.fromkeys(left))
+        beside = self._fields_beside()
+        where = ", ".join([*beside, *(str(c) for c in dict.fromkeys(left) if c.where != _PLACE)])
+        if not beside and any(copy.where == _PLACE for copy in left):
+            where = f"{where}, {_PLACE}".removeprefix(", ")
         self.at.note(_STRANGER, "look for the same values elsewhere", where or "nowhere")
         master = str(self.at.task["master"]).encode()
-        beside = copies.told(copies.of_key(server, master))
-        if not left:
-            self.at.note(_STRANGER, "look for the master key", beside or "nowhere")
-        self.at.values["where"] = where or beside
-        return "copy_left" if left else "key_beside" if beside else None
+        key = copies.told(copies.of_key(server, master))
+        if not where:
+            self.at.note(_STRANGER, "look for the master key", key or "nowhere")
+        self.at.values["where"] = where or key
+        return "copy_left" if where else "key_beside" if key else None
+
+    def _fields_beside(self) -> list[str]:
+        """Further fields of people in which the values of the encrypted ones stand in clear."""
+        found = {}
+        for number, person in self.now.items():
+            for name in person.keys() - self.before[number].keys():
+                texts = [str(self.before[number][hidden]) for hidden in self.fields]
+                if any(text in str(person[name]) for text in texts):
+                    found[f"the field {name} of {_PLACE}"] = True
+        return list(found)
 
     # -- what must be taken ---------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ the id of the data key (libmongocrypt, "BSON Binary Subtype 6").
 
 import ast
 import contextlib
+import hashlib
 import itertools
 import random
 import secrets
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import UnionType
 
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
@@ -42,6 +44,8 @@ _ENCRYPTED = 6  # the subtype of binary data
 _UNAUTHORIZED = 13
 _LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
 _SEEDS = 2_100  # small numbers and years
+_MOST_WRITTEN = 5_000  # values in the cells of a notebook
+_DIGESTS = ("sha256", "sha512", "sha1", "md5", "sha384", "sha3_256", "blake2b")
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
 _FROM_PASSWORD = "the password that it is made from"  # as keys.find says
 
@@ -158,7 +162,7 @@ def where_known(lab: Lab, server: copies.Server, master: bytes) -> tuple[str, st
         nowhere.
     """
     if is_weak(master):
-        return "weak", "its own bytes"
+        return "weak", "its bytes repeat or count, or come from a seed"
     if beside := copies.of_key(server, master):
         return "beside", copies.told(beside)
     if plain_in_folder(lab.log.parent, keys.forms(master).values()):
@@ -177,6 +181,8 @@ def kept_with_notebook(key: bytes) -> tuple[str, str] | None:
         return "password", "a word in the notebook"
     if told:
         return "notebook", "in a cell"
+    if any(_begins_with_digest(word, key) for word in _written(str | bytes)):
+        return "password", "a word in the notebook"
     beside = [path for path in sorted(Path.cwd().iterdir()) if _is_small(path)]
     found = [path.name for path in beside if plain_in_folder(path, keys.forms(key).values())]
     return ("notebook", f"in the file {found[0]} beside it") if found else None
@@ -196,15 +202,26 @@ def is_weak(master: bytes) -> bool:
         return True
     if ciphertext.entropy(master) < _LEAST_ENTROPY:
         return True
-    written = [n.value for cell in keys.cells() for n in _constants(cell)]
-    seeds = [value for value in written if isinstance(value, int | str | bytes)]
-    return any(_is_drawn_from(seed, master) for seed in (*range(_SEEDS), *seeds[:_SEEDS]))
+    seeds = itertools.chain(range(_SEEDS), _written(int | str | bytes))
+    return any(_is_drawn_from(seed, master) for seed in seeds)
 
 
-def _constants(cell: str) -> list[ast.Constant]:
-    with contextlib.suppress(SyntaxError, ValueError):
-        return [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Constant)]
-    return []
+def _written(kinds: type | UnionType) -> list:
+    """The different values of some kinds that stand in the cells that were run."""
+    found = {}
+    for cell in keys.cells():
+        with contextlib.suppress(SyntaxError, ValueError):
+            values = (n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant))
+            found |= dict.fromkeys(v for v in values if isinstance(v, kinds))
+    return list(found)[:_MOST_WRITTEN]
+
+
+def _begins_with_digest(word: str | bytes, key: bytes) -> bool:
+    """Whether a key begins with the hash of a word, alone or with the first count behind it."""
+    raw = word.encode() if isinstance(word, str) else word
+    counted = [raw, *(raw + first for first in (b"\0", b"\1", b"0", b"1"))]
+    digests = (hashlib.new(name, text).digest() for name in _DIGESTS for text in counted)
+    return any(key.startswith(digest) for digest in digests)
 
 
 def _is_drawn_from(seed: int | str | bytes, key: bytes) -> bool:
