@@ -6,6 +6,7 @@ length in four bytes that count themselves, and its content. The first message h
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 
@@ -16,6 +17,11 @@ _VERSION_3 = 3
 _LONGEST = 1_000_000  # bytes of a message
 _ASK_IN_CLEAR = b"R" + struct.pack("!ii", 8, 3)  # AuthenticationCleartextPassword
 _WELCOME = b"R" + struct.pack("!ii", 8, 0)  # AuthenticationOk
+_OFFER = struct.pack("!i", 10)  # AuthenticationSASL: the mechanisms, each with a zero behind it
+_BOUND = b"SCRAM-SHA-256-PLUS\0"  # the one that is tied to a certificate (RFC 5802, section 6)
+_PROOF = re.compile(rb",p=[A-Za-z0-9+/]{43}=")
+PROOF = "SCRAM proof"
+"""What is heard of a client whose login came to nothing: guesses can be tested on it."""
 _READY = b"Z" + struct.pack("!ic", 5, b"I")
 _SETTINGS = {
     "server_version": "15.0",
@@ -47,11 +53,13 @@ class Sql(Conversation):
     """With a client of PostgreSQL.
 
     It asks for the password in clear. When a client has not handed it over, the next one is let in
-    without one, and the one after that is passed on to the server; then it begins again.
+    without one, and the one after that is passed on to the server; then it begins again. To a
+    client in clear it does not mention that a login can be bound to a certificate.
     """
 
     _along: str | None = None  # the name of who is passed on to the server
     _told = b""  # what that one was told until it was let in
+    _proved = False  # whether that one has sent the proof that it knows its password
 
     async def begin(self, client: Ends) -> None:
         """Talk with a client until one side has ended."""
@@ -102,23 +110,32 @@ class Sql(Conversation):
                 server = await self.server(tls=bool(greet), greet=greet)
                 server[1].write(startup)
                 async with asyncio.timeout(SECONDS):
-                    first = await server[0].readexactly(1)
-                if first == b"R" or greet:
+                    kind, content = await _read(server[0])
+                if kind == b"R" or greet:
                     break
         else:
             return False
+        in_clear = client[1].get_extra_info("ssl_object") is None
+        if kind == b"R" and content.startswith(_OFFER) and in_clear:
+            content = content.replace(_BOUND, b"")
         self._along, self._told = name, b""
-        self.answer(client[1], first)
-        await self.pass_on(client, server, lambda _: None)
+        self.answer(client[1], kind + struct.pack("!i", 4 + len(content)) + content)
+        await self.pass_on(client, server, self._look_for_a_proof)
         return _WELCOME in self._told
+
+    def _look_for_a_proof(self, data: bytes) -> None:
+        self._proved = self._proved or _PROOF.search(data) is not None
 
     def answer(self, client: asyncio.StreamWriter, data: bytes) -> None:
         """Say something to the client; where that is the server's welcome, the client is in."""
-        super().answer(client, data)
+        # What is heard is kept first: whoever waits for the client looks as soon as it has ended.
         if self._along is not None and _WELCOME not in self._told:
             self._told += data
             if _WELCOME in self._told:
                 self.ears.hear(f"{self._along} (the whole session)")
+            elif self._proved and data.startswith(b"E"):
+                self.ears.hear(f"{self._along} ({PROOF})")
+        super().answer(client, data)
 
     async def _send_away(self, client: Ends, name: str) -> None:
         """End as a server does that was given a wrong password (class 28, 28P01)."""
@@ -132,12 +149,22 @@ class Sql(Conversation):
         """What a client says next: its kind and its content; empty when it hangs up."""
         try:
             async with asyncio.timeout(SECONDS):
-                head = await client[0].readexactly(5)
-                size = struct.unpack("!i", head[1:])[0]
-                if not 4 <= size <= _LONGEST:
-                    return b"", b""
-                content = await client[0].readexactly(size - 4)
+                kind, content = await _read(client[0])
         except (OSError, EOFError):
             return b"", b""
-        self.ears.tape._keep(head + content, to_server=True)
-        return head[:1], content
+        whole = kind + struct.pack("!i", 4 + len(content)) + content
+        self.ears.tape._keep(whole, to_server=True)
+        return kind, content
+
+
+async def _read(stream: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """The next message: its kind and its content.
+
+    Raises:
+        EOFError: there is none, or it is none of PostgreSQL's.
+    """
+    head = await stream.readexactly(5)
+    size = struct.unpack("!i", head[1:])[0]
+    if not 4 <= size <= _LONGEST:
+        raise EOFError
+    return head[:1], await stream.readexactly(size - 4)

@@ -1,6 +1,7 @@
 """A SCRAM-SHA-256 login as a listener finds it in the bytes, and what a guess of it costs.
 
-MongoDB puts the texts of the exchange into its messages as they are, so a search finds them. What
+MongoDB and PostgreSQL put the texts of the exchange into their messages as they are, so a search
+finds them. What
 follows from them is RFC 5802's: the client's proof is a key, combined bit by bit (XOR) with a
 signature of all that was said. Who knows what was said can test whether a password fits, and needs
 the server for nothing.
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 
 # Base64 of 32 bytes, which is 43 signs and an equals sign (RFC 5802, section 7; RFC 7677).
 _LAST = re.compile(rb"c=[A-Za-z0-9+/=]+,r=([!-+\--~]+),p=([A-Za-z0-9+/]{43}=)")
-_FIRST = re.compile(rb"n=([!-+\--~]+),r=([!-+\--~]+)")
+# PostgreSQL's next message begins with a letter, which then stands behind the client's nonce.
+_FIRST = re.compile(rb"n=([!-+\--~]*),r=([!-+\--~]+)")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Exchange:
     """One login, as it passed.
 
     Attributes:
-        account: the name that logged in.
+        account: the name that logged in; PostgreSQL's clients say it before, and leave it empty.
         rounds: how often the server wants the password hashed.
         salt: what it wants hashed along with it.
         said: what both sides said before the proof: RFC 5802's AuthMessage.
@@ -49,7 +51,7 @@ class Exchange:
 
 
 def exchanges(sent: bytes, received: bytes) -> list[Exchange]:
-    """The SCRAM-SHA-256 logins in what passed between MongoDB and its clients, in their order.
+    """The SCRAM-SHA-256 logins in what passed between a server and its clients, in their order.
 
     Args:
         sent: what clients sent, as ``tape.sent``.
@@ -58,15 +60,18 @@ def exchanges(sent: bytes, received: bytes) -> list[Exchange]:
     Returns:
         Those of which all three texts are there: the name, the server's salt, and the proof.
     """
-    names = {first[2]: first for first in _FIRST.finditer(sent)}
+    begun = {}
+    for first in _FIRST.finditer(sent):
+        begun |= {first[2][:-1]: first[1], first[2]: first[1]}  # see _FIRST
     found = []
     for last in _LAST.finditer(sent):
         asked = re.search(rb"r=" + re.escape(last[1]) + rb",s=([A-Za-z0-9+/=]+),i=(\d+)", received)
-        first = next((names[n] for n in names if last[1].startswith(n)), None)
-        if asked is None or first is None:
+        nonce = max((n for n in begun if last[1].startswith(n)), key=len, default=None)
+        if asked is None or nonce is None:
             continue
-        said = b",".join([first[0], asked[0], last[0].rpartition(b",p=")[0]])
-        name = first[1].decode(errors="replace").replace("=2C", ",").replace("=3D", "=")
+        first = b"n=" + begun[nonce] + b",r=" + nonce
+        said = b",".join([first, asked[0], last[0].rpartition(b",p=")[0]])
+        name = begun[nonce].decode(errors="replace").replace("=2C", ",").replace("=3D", "=")
         salt, proof = base64.b64decode(asked[1]), base64.b64decode(last[2])
         found.append(Exchange(name, int(asked[2]), salt, said, proof))
     return found

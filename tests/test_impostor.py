@@ -20,6 +20,7 @@ from leftopen.impostor import NO_TLS, OTHER_AUTHORITY, OTHER_NAME, Impostor
 from leftopen.lab_mongodb import MongoLab
 from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.lab_postgres import PostgresLab
+from leftopen.scram_wire import exchanges
 
 NAME, PASSWORD = "gate", "lamp river-9"
 SECRET = "nobody else reads this"
@@ -150,8 +151,15 @@ POSTGRES = {
     "verify-ca": (sql(sslmode="verify-ca", sslrootcert=CA), {OTHER_NAME}, True),
     "no password to hand over": (sql(sslmode="require", password=""), BOTH, False),
     "SCRAM, unbound": (sql(channel_binding="disable", **SCRAM_ALONE), BOTH, True),
-    "SCRAM, bound": (sql(channel_binding="require", sslmode="require"), NONE, True),
-    "SCRAM, bound if it can be": (sql(**SCRAM_ALONE), NONE, True),
+    "SCRAM, bound": (sql(channel_binding="require", sslmode="require"), BOTH, True),
+    "SCRAM, bound if it can be": (sql(**SCRAM_ALONE), BOTH, True),
+    "SCRAM, in clear if it must be": (sql(require_auth="scram-sha-256"), BOTH, True),
+    "SCRAM, bound, of the authority": (
+        sql(channel_binding="require", sslmode="verify-ca", sslrootcert=CA), {OTHER_NAME}, True,
+    ),
+    "SCRAM, bound, and it verifies": (
+        sql(channel_binding="require", sslmode="verify-full", sslrootcert=CA), NONE, True,
+    ),
     "verifies": (sql(sslmode="verify-full", sslrootcert=CA), NONE, True),
     "verifies a host name": (sql("localhost", sslmode="verify-full", sslrootcert=CA), NONE, True),
     "trusts the public authorities": (
@@ -224,7 +232,8 @@ def test_clients_of_opensearch(opensearch, name):
     meets(read, opensearch, caught_by, answered)
 
 
-CLEAR = {"in clear", "allow", "prefer"}  # of PostgreSQL's: the others insist on TLS
+# Of PostgreSQL's clients: the others insist on TLS.
+CLEAR = {"in clear", "allow", "prefer", "SCRAM, in clear if it must be"}
 
 
 @pytest.mark.needs("postgres")
@@ -278,6 +287,32 @@ def test_what_an_impostor_of_postgresql_reads(postgres):
         assert read(postgres, impostor.port) == SECRET
         assert impostor.heard == [f"{NAME} (the whole session)"]
         assert SECRET.encode() in impostor.received
+
+
+@pytest.mark.needs("postgres")
+def test_a_login_that_is_bound_leaves_a_proof_and_no_session(postgres):
+    """The proof fits no other connection; but it fits the password, and no other."""
+    read = sql(channel_binding="require", sslmode="require")
+    with Impostor(postgres) as impostor:
+        for _ in range(TRIES):
+            with pytest.raises(psycopg.OperationalError):
+                read(postgres, impostor.port)
+        assert impostor.heard == [f"{NAME} (SCRAM proof)"]
+        (login,) = exchanges(impostor.sent, impostor.received)
+        assert [login.fits(word) for word in ("lamp river-8", PASSWORD)] == [False, True]
+        assert SECRET.encode() not in impostor.received
+
+
+@pytest.mark.needs("postgres")
+def test_who_goes_on_in_clear_is_not_told_that_a_login_can_be_bound(postgres):
+    read = sql(require_auth="scram-sha-256")
+    with Impostor(postgres, NO_TLS) as impostor:
+        for _ in range(TRIES - 1):
+            with pytest.raises(psycopg.OperationalError):
+                read(postgres, impostor.port)
+        assert read(postgres, impostor.port) == SECRET
+        assert impostor.heard == [f"{NAME} (the whole session)"]
+        assert b"-PLUS" not in impostor.received
 
 
 @pytest.mark.needs("opensearch")
