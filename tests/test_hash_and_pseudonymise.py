@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import math
 import os
 import secrets
@@ -214,16 +215,113 @@ def test_a_login_that_makes_a_strong_record_worse_is_told(ex):
 
 def test_an_upgrade_that_is_still_weak_is_told(ex):
     outcome = found(ex, 4, phc, login_of(ex, lambda word: phc(word, 8_192, 2)))
-    assert outcome == "never_upgraded"
+    assert outcome == "renewed_too_weak"
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda s, w: True, lambda s, w: (1, s), lambda s, w: (True, None)]
+    "wrong", [lambda s, w: True, lambda s, w: (2, s), lambda s, w: (True, None)]
 )
 def test_a_login_of_another_form_is_the_cells_error(ex, wrong):
     verdict = ex.check(4, phc, wrong)
     assert verdict.kind is Kind.ERROR
     assert "two things" in verdict.text
+
+
+def test_a_list_and_a_number_are_two_things_too(ex):
+    def login(stored, word):
+        return [
+            int(part) if isinstance(part, bool) else part for part in login_of(ex)(stored, word)
+        ]
+
+    assert found(ex, 4, phc, login) == RIGHT
+
+
+def argon(word, **other):
+    given = {"salt": os.urandom(16), "length": 32, "iterations": 2, "lanes": 1}
+    return Argon2id(**{**given, "memory_cost": 19_456, **other}).derive_phc_encoded(word.encode())
+
+
+def edited(word):
+    return phc(word, 1024, 1).replace("m=1024,t=1", "m=19456,t=2")
+
+
+SALTS = itertools.count(2**64)
+BAD_STORES = {
+    "a weak one with other digits": ("another_coat", edited),
+    "a salt that is counted": (
+        "poor_salt", lambda word: argon(word, salt=next(SALTS).to_bytes(16)),
+    ),
+    "a salt with one random byte": (
+        "poor_salt", lambda word: argon(word, salt=bytes(15) + os.urandom(1)),
+    ),
+    "a salt of the password": (
+        "one_salt", lambda word: argon(word, salt=hashlib.md5(word.encode()).digest()),
+    ),
+    "a hash of 64 bits": ("short_hash", lambda word: argon(word, length=8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", BAD_STORES)
+def test_other_poor_records_are_told(ex, way):
+    name, store = BAD_STORES[way]
+    outcomes = {found(ex, 4, store, login_of(ex)) for _ in range(2)}
+    # One random byte is the same one in 256 times.
+    assert outcomes in ({name}, {name, "one_salt"})
+
+
+def test_a_salt_of_8_bytes_is_right(ex):
+    def store(word):
+        return argon(word, salt=os.urandom(8))
+
+    assert found(ex, 4, store, login_of(ex, store)) == RIGHT
+
+
+def door(ex, opens):
+    def login(stored, word):
+        return (True, stored) if opens(stored, word) else login_of(ex)(stored, word)
+
+    return login
+
+
+BAD_LOGINS = {
+    "nothing typed": ("door_beside", lambda s, w: not w),
+    "nothing typed, old": ("door_beside", lambda s, w: not w and s.startswith("old")),
+    "the old hash": ("door_beside", lambda s, w: w == s.split("$")[-1]),
+    "no record": ("fails_open", lambda s, w: not s),
+}
+
+
+@pytest.mark.parametrize("way", BAD_LOGINS)
+def test_a_door_beside_the_password_is_told(ex, way):
+    name, opens = BAD_LOGINS[way]
+    assert found(ex, 4, phc, door(ex, opens)) == name
+
+
+def test_one_value_of_one_parameter_is_not_enough(ex):
+    def login(of_weak):
+        def inner(stored, word):
+            good = fits(ex, stored, word)
+            renew = good and (stored.startswith("old$") or of_weak(stored))
+            return good, phc(word) if renew else stored
+
+        return inner
+
+    for of_weak in (lambda s: "m=1024," in s, lambda s: len(s) != len(phc("x"))):
+        assert found(ex, 4, phc, login(of_weak)) == "weak_stays"
+
+
+def test_an_umlaut_that_is_dropped_is_told(ex):
+    def plain(word):
+        return word.encode("ascii", "ignore").decode()
+
+    def login(stored, word):
+        return login_of(ex)(stored, plain(word))
+
+    assert found(ex, 4, lambda word: phc(plain(word)), login) == "words_alike"
+
+
+def test_a_login_that_does_not_know_its_own_words_is_the_cells_error(ex):
+    assert ex.check(4, phc, lambda stored, word: nowhere(stored)).kind is Kind.ERROR  # noqa: F821
 
 
 def test_the_people_of_the_database_are_impossible_and_no_two_alike():
