@@ -6,29 +6,15 @@ import psycopg
 import pytest
 from pymongo import MongoClient, common
 from pymongo.errors import ServerSelectionTimeoutError
+from wire_asked import Asked, question
 
-from leftopen.checks import encrypt_the_wire_clients, encrypt_the_wire_rotation
-from leftopen.checks.encrypt_the_wire import QUESTIONS
+from leftopen.checks import encrypt_the_wire_clients
 from leftopen.checks.probe import BadAnswer
-from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt
+from leftopen.checks.question import RIGHT, UNTOUCHED
 from leftopen.engines.pki import Authority
-from leftopen.learner import Draw
 
 mongodb = pytest.mark.needs("mongodb")
 postgres = pytest.mark.needs("postgres")
-
-
-class Asked:
-    """A question with its server, and what a check says of it."""
-
-    def __init__(self, number):
-        self.question = QUESTIONS[number]
-        self.task = self.question.task(Draw("ada", "12"))
-        self.lab = self.question.lab(self.task)
-
-    def told(self, *answer):
-        self.at = Attempt(self.task)
-        return self.question.check(self.at, self.lab, *answer)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +22,6 @@ def asked(request):
     found = Asked(request.param)
     yield found
     found.lab.close()
-
-
-def question(number):
-    return pytest.mark.parametrize("asked", [number], indirect=True, scope="module")
 
 
 # -- 1: the server ------------------------------------------------------------------------------
@@ -225,59 +207,3 @@ def test_a_name_that_is_always_the_same_is_looked_at(asked):
         return psycopg.connect(**place, **login, **how)
 
     assert asked.told(connect) in ("trusts_nobody", "any_name")
-
-
-# -- 5: whose certificate -------------------------------------------------------------------------
-
-
-@postgres
-@question(5)
-def test_rules_for_certificates(asked):
-    lab = asked.lab
-    one, two = asked.task["accounts"]
-    assert asked.told() == UNTOUCHED
-    lab.configure("ssl_ca_file = 'clients/ca.pem'")
-    for rules, wanted in (
-        ("hostssl all all all cert", RIGHT),
-        (f"hostnossl all all all reject\nhostssl doors_1 {one},{two} 0.0.0.0/0 cert", RIGHT),
-        (f"hostssl doors_1 {one} all cert\nhostssl doors_1 {two} all trust", "one_of_two"),
-        (f"hostssl doors_1 {two} all cert", "one_shut_out"),
-        ("hostssl doors_1 all 127.0.0.1/32 cert", "clients_refused"),
-        ("hostssl doors_1 all 127.0.0.0/8 cert", RIGHT),
-        ("hostnossl all all all trust\nhostssl doors_1 all all cert", "in_clear"),
-        ("hostnossl all all 127.0.0.1/32 md5\nhostssl doors_1 all all cert", "in_clear"),
-    ):
-        lab.configure(rules, file="pg_hba.conf")
-        assert asked.told() == wanted, (rules, asked.at.tried)
-
-
-# -- 6: rotation ----------------------------------------------------------------------------------
-
-
-@mongodb
-@question(6)
-def test_what_was_mended_in_time_is_right_and_what_was_cut_is_not(asked):
-    lab, folder = asked.lab, asked.lab.certificates.ca.parent
-    assert asked.told() == UNTOUCHED
-    account = asked.task["administrator"], asked.task["password"]
-    told = {}
-    options = {"tls": True, "tlsInsecure": True, "username": account[0], "password": account[1]}
-    with MongoClient("127.0.0.1", lab.inside.port, **options) as operator:
-        for name in asked.task["files"]:
-            (folder / "harbour.pem").write_bytes((folder / "post" / name).read_bytes())
-            operator.admin.command("rotateCertificates")
-            told[asked.told()] = name
-    assert set(told) == {RIGHT, "wrong_name", "other_authority", "ends_soon"}
-    (folder / "harbour.pem").write_bytes((folder / "post" / told[RIGHT]).read_bytes())
-    lab.restart()
-    assert asked.told() == "restarted"
-
-
-def test_the_right_file_has_another_name_for_another_task():
-    question, places = QUESTIONS[6], set()
-    for name in ("ada", "ben", "cleo", "dan", "eve", "fay"):
-        task = question.task(Draw(name, "12"))
-        post = encrypt_the_wire_rotation._post(task, Authority())
-        assert sorted(post) == list(task["files"])
-        places.add(next(iter(post)))
-    assert len(places) == 2

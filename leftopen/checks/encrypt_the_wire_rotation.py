@@ -1,5 +1,6 @@
 """Exercise 12, question 6: a server's certificate is changed while its clients stay."""
 
+import contextlib
 import datetime
 import socket
 import ssl
@@ -8,13 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from pymongo import MongoClient
 
 from leftopen import loopback
 from leftopen.audit import wire
 from leftopen.cases import sensenets
+from leftopen.checks import encrypt_the_wire_began as began
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
+from leftopen.engines import config as conf
 from leftopen.engines.pki import Authority
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
@@ -36,15 +41,13 @@ class _Began:
     Attributes:
         certificate: the server's, as DER.
         line: a connection of a program's, which has been open since.
-        file: the server's key and certificate, and
-        text: what stood in it.
+        file: the server's key and certificate.
         ca: the authority that clients trust.
     """
 
     certificate: bytes
     line: socket.socket
     file: Path
-    text: bytes
     ca: Path
 
 
@@ -102,47 +105,148 @@ def _lab(task: Task) -> MongoLab:
     weakref.finalize(lab, line.close)
     wire.ask(line, wire.hello())
     shown = line.getpeercert(binary_form=True) or b""
-    _began[lab] = _Began(shown, line, server, server.read_bytes(), ca)
+    began.keep(lab, server, ca)
+    _began[lab] = _Began(shown, line, server, ca)
     return lab
 
 
 def _rotation(at: Attempt, lab: MongoLab) -> str:
     """New connections are shown the new certificate, and the open one has stayed open."""
-    began = _began[lab]
-    stayed = _answers(began.line)
+    start = _began[lab]
+    stayed = _answers(start.line)
     at.note("as a program from before", "ask on its open connection", _said(stayed))
     if _clear(lab):
         at.note("as a new client", "speak in clear", "answered")
         return "in_clear"
     tls = wire.handshake(_HOSTS[0], lab.inside.port, wire.careless())
-    if tls.certificate == began.certificate:
+    if tls.certificate == start.certificate:
         at.note("as a new client", "look at the certificate", "the old one")
-        if began.file.read_bytes() != began.text:
-            return "file_alone"
-        return UNTOUCHED if stayed else "restarted"
-    return _new_one(at, lab, began, tls) or (RIGHT if stayed else "restarted")
+        return _old_one(at, lab, start, stayed)
+    return (
+        _new_one(at, lab, start, tls)
+        or ("" if stayed else "restarted")
+        or _next_start(at, lab, start, tls)
+        or RIGHT
+    )
 
 
-def _new_one(at: Attempt, lab: MongoLab, began: _Began, tls: wire.Handshake) -> str | None:
+def _new_one(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) -> str | None:
     """What is wrong with the certificate that new connections are shown."""
     who = "as a new client"
     for host in _HOSTS:
         fault = "trusted"
         try:
-            trusts = ssl.create_default_context(cafile=str(began.ca))
-            wire.handshake(host, lab.inside.port, trusts)
+            wire.handshake(host, lab.inside.port, began.trusting(lab, start.ca))
         except ssl.SSLCertVerificationError as error:
             fault = "another name" if error.verify_code in _WRONG_NAME else "not trusted"
         at.note(who, f"verify the new certificate for {host}", fault)
         if fault != "trusted":
             at.values["host"] = host
-            return "wrong_name" if fault == "another name" else "other_authority"
-    certificate = x509.load_der_x509_certificate(tls.certificate)
-    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    days = round(left / datetime.timedelta(days=1))
+            if fault == "another name":
+                return "wrong_name"
+            return "new_authority" if began.is_changed(lab, start.ca) else "other_authority"
+    days = _days(x509.load_der_x509_certificate(tls.certificate))
     at.note(who, "look how long it is valid", f"{days} days")
     at.values["days"] = days
     return "ends_soon" if days < _LEAST_DAYS else None
+
+
+def _old_one(at: Attempt, lab: MongoLab, start: _Began, stayed: bool) -> str:
+    """Why new connections are shown the old certificate."""
+    if _named(lab) != start.file:
+        at.note("as the administrator", "read mongod.conf", "it names another file")
+        return "path_alone"
+    if not began.is_changed(lab, start.file):
+        return UNTOUCHED if stayed else "restarted"
+    found = _Pem.of(start.file)
+    what = f"read {start.file.name}"
+    if found is None:
+        at.note("as the administrator", what, "no key with its own certificate")
+        return "file_useless"
+    at.note("as the administrator", what, f"for {found.names}, {found.days} days")
+    if began.is_changed(lab, start.ca):
+        return "new_authority"
+    return "file_alone" if found.fits(began.read(lab, start.ca)) else "wrong_file"
+
+
+def _next_start(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) -> str | None:
+    """Whether all stays as it is when the server, or a client, begins anew."""
+    try:
+        trusts = ssl.create_default_context(cafile=str(start.ca))
+        wire.handshake(_HOSTS[0], lab.inside.port, trusts)
+    except OSError:
+        at.note("as a client that begins tomorrow", f"trust {start.ca.name} as it is", "refused")
+        return "new_authority"
+    found, mode = _Pem.of(_named(lab)), _written(lab, "mode")
+    what = None
+    if mode != conf.get(lab.effective, "net.tls.mode"):
+        what = f"net.tls.mode is {mode or 'not set'} in mongod.conf"
+    elif found is None:
+        what = "the file has no key with its own certificate, so that mongod does not start"
+    elif found.der != tls.certificate:
+        what = "another certificate stands in the file"
+    at.note("as the administrator", "read what mongod will begin with", what or "the same")
+    at.values["what"] = what
+    return "next_start" if what else None
+
+
+def _written(lab: MongoLab, name: str) -> str:
+    """What mongod.conf says of TLS, for the next start."""
+    settings, _ = conf.parse(lab.config)
+    return conf.get(settings, f"net.tls.{name}")
+
+
+def _named(lab: MongoLab) -> Path:
+    """The file that mongod.conf names for the next start."""
+    return Path(_written(lab, "certificateKeyFile"))
+
+
+def _days(certificate: x509.Certificate) -> int:
+    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return round(left / datetime.timedelta(days=1))
+
+
+@dataclass
+class _Pem:
+    """A certificate that stands in a file together with its own key."""
+
+    certificate: x509.Certificate
+
+    @classmethod
+    def of(cls, path: Path) -> "_Pem | None":
+        """What a file has; ``None`` where mongod could not use it."""
+        try:
+            text = path.read_bytes()
+            certificate = x509.load_pem_x509_certificate(text)
+            key = load_pem_private_key(text, None)
+        except (OSError, ValueError, TypeError):
+            return None
+        return cls(certificate) if key.public_key() == certificate.public_key() else None
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def days(self) -> int:
+        return _days(self.certificate)
+
+    @property
+    def names(self) -> str:
+        """The host names for which it is made out."""
+        kind = x509.SubjectAlternativeName
+        with contextlib.suppress(x509.ExtensionNotFound):
+            found = self.certificate.extensions.get_extension_for_class(kind).value
+            return ", ".join(found.get_values_for_type(x509.DNSName)) or "no name"
+        return "no name"
+
+    def fits(self, authority: bytes) -> bool:
+        """Whether it is the one that the question asks for."""
+        try:
+            self.certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return "localhost" in self.names.split(", ") and self.days >= _LEAST_DAYS
 
 
 def _answers(line: socket.socket) -> bool:

@@ -1,0 +1,110 @@
+"""Exercise 12, question 5: rules for certificates that nobody is shown, right ones and wrong."""
+
+import pytest
+from wire_asked import Asked, question
+
+from leftopen.checks.question import RIGHT, UNTOUCHED
+from leftopen.engines.pki import Authority
+
+postgres = pytest.mark.needs("postgres")
+
+
+@pytest.fixture(scope="module")
+def asked(request):
+    found = Asked(request.param)
+    yield found
+    found.lab.close()
+
+
+CA = "ssl_ca_file = 'clients/ca.pem'"
+FOUND = """\
+local   all  all                     peer
+hostssl all  postgres  127.0.0.1/32  scram-sha-256
+host    all  postgres  all           reject
+"""
+
+
+@postgres
+@question(5)
+def test_rules_for_certificates(asked):
+    lab = asked.lab
+    one, two = asked.task["accounts"]
+    assert asked.told() == UNTOUCHED
+    lab.configure(CA)
+    for rules, wanted in (
+        ("hostssl all all all cert", RIGHT),
+        (f"{FOUND}hostssl doors_1 all all cert\nhost all all all reject", RIGHT),
+        (f"hostnossl all all all reject\nhostssl doors_1 {one},{two} 0.0.0.0/0 cert", RIGHT),
+        ("hostssl doors_1 all 127.0.0.0/8 cert", RIGHT),
+        (f"hostssl doors_1 {one} all cert\nhostssl doors_1 {two} all trust", "one_of_two"),
+        (f"hostssl doors_1 {two} all cert\nhostssl doors_1 {one} all trust", "one_of_two"),
+        (f"hostssl doors_1 {two} all cert", "one_shut_out"),
+        ("hostnossl all all all trust\nhostssl doors_1 all all cert", "in_clear"),
+        ("hostnossl all all 127.0.0.1/32 md5\nhostssl doors_1 all all cert", "in_clear"),
+        ("local all all trust\nhostssl doors_1 all all cert", "optional_here"),
+    ):
+        lab.configure(rules, file="pg_hba.conf")
+        assert asked.told() == wanted, (rules, asked.at.tried)
+
+
+@postgres
+@question(5)
+def test_nobody_gets_in_by_another_database_or_account(asked):
+    lab = asked.lab
+    one, two = asked.task["accounts"]
+    mine = "hostssl doors_1 all all cert"
+    lab.configure(CA)
+    for rules, (name, database, with_) in (
+        (f"hostssl all postgres all trust\n{mine}", ("postgres", "doors_1", "nothing")),
+        (f"{FOUND}{mine}\nhostssl all all all scram-sha-256", (one, "", "its password alone")),
+        (f"{FOUND}{mine}\nhostssl all all all trust", (one, "", "nothing")),
+        (
+            f"hostssl doors_1 {one},{two} all cert\nhostssl doors_1 all all trust",
+            ("postgres", "doors_1", "nothing"),
+        ),
+        (f"{mine}\nhostnossl postgres {two} all scram-sha-256", (two, "postgres", "its password")),
+        (f"{mine}\nhostssl replication postgres all trust", ("postgres", "replication", "nothing")),
+        (
+            f"{mine}\nhostssl postgres postgres 127.0.0.1/32 trust",
+            ("postgres", "postgres", "nothing"),
+        ),
+        (
+            f"{mine}\nhostssl postgres all all trust clientcert=verify-ca",
+            (min(one, "postgres"), "postgres", "the certificate of"),
+        ),
+    ):
+        lab.configure(rules, file="pg_hba.conf")
+        assert asked.told() == "another_door", (rules, asked.at.tried)
+        found = asked.at.values
+        assert found["with"].startswith(with_), rules
+        assert name in (one, found["name"]), rules
+        assert database in ("", found["database"]), rules
+
+
+@postgres
+@question(5)
+def test_why_nobody_gets_in_is_told_apart(asked):
+    lab = asked.lab
+    one, two = asked.task["accounts"]
+    for conf, rules, wanted in (
+        (CA, "hostssl doors_1 all 127.0.0.1/32 cert", "only_here"),
+        (CA, "hostssl doors_1 all all cert clientname=DN", "another_name"),
+        (CA, "host all all all reject", "no_line"),
+        (CA, "hostssl doors_2 all all cert", "no_line"),
+        (f"{CA}\nssl = off", "hostssl doors_1 all all cert", "tls_off"),
+        (f"{CA}\nssl = on", "hostssl doors_1 all all cert", RIGHT),
+    ):
+        lab.configure(rules, file="pg_hba.conf")
+        if conf != CA or not lab.config.count("clients/ca.pem"):
+            lab.configure(conf)
+        assert asked.told() == wanted, (rules, asked.at.tried)
+    # The programs keep what they have, whatever is written over the files of the lab.
+    mine = Authority("Door programs CA")
+    folder = lab.config_folder / "clients"
+    (folder / "ca.pem").write_bytes(mine.certificate)
+    for name in (one, two):
+        pem = mine.client(name)
+        (folder / f"{name}.pem").write_bytes(pem)
+        (folder / f"{name}-key.pem").write_bytes(pem)
+    lab.restart()
+    assert asked.told() == "clients_refused"
