@@ -215,9 +215,44 @@ def test_backups_that_are_open_or_not_whole(asked, tmp_path):
         cut.mkdir()
         (cut / "a.age").write_bytes(file.read_bytes()[:-20])
         assert asked.told(cut, identity) == "does_not_open"
+        apart = tmp_path / "apart"
+        apart.mkdir()
+        for name in client.sensenets.list_collection_names():
+            one = tmp_path / "one" / "sensenets"
+            one.mkdir(parents=True)
+            for path in (dump / "sensenets").glob(f"{name}.*"):
+                shutil.copy(path, one)
+            backup.seal(one.parent, apart / f"{name}.age", public)
+            shutil.rmtree(one.parent)
+        assert asked.told(apart, identity) == RIGHT, "a file for each collection"
+        below = disk / "backups"
+        below.mkdir()
+        file = file.rename(below / "a.age")
+        assert asked.told(below, identity) == RIGHT
+        plain = shutil.copytree(dump, disk / "dump")
+        assert asked.told(below, identity) == "plain_beside", "the disk leaves as a whole"
+        shutil.rmtree(plain)
+        shutil.copy(identity, disk / "k.txt")
+        assert asked.told(below, disk / "k.txt") == "key_beside"
+        (disk / "k.txt").unlink()
+        identity.chmod(0o640)
+        assert asked.told(below, identity) == "key_for_all"
+        assert asked.values["who"] == "all of its group"
+        identity.chmod(0o600)
         client.sensenets.people.update_one({"_id": 1}, {"$set": {"employer": "Employer-0000"}})
         assert asked.told(disk, identity) == "stale"
         assert asked.values["count"] == 1
+        backup.seal(backup.dump_mongodb(client, "sensenets", tmp_path / "late"), disk / "b", public)
+        assert asked.told(disk, identity) == "lost_before"
+        assert asked.values["names"] == "people"
+        client.sensenets.settings.drop()
+        client.sensenets.people.delete_many({})
+        late = tmp_path / "later"
+        late.mkdir()
+        gone = backup.dump_mongodb(client, "sensenets", tmp_path / "latest")
+        backup.seal(gone, late / "c", public)
+        assert asked.told(late, identity) == "lost_before"
+        assert asked.values["names"] == "people, settings"
 
 
 # -- 3: a manifest ------------------------------------------------------------------------------
@@ -311,14 +346,46 @@ def test_what_a_restore_leaves_behind(asked):
             "rights_lost",
         ),
         ("ALTER ROLE {door} NOLOGIN", "ALTER ROLE {door} LOGIN", "accounts_lost"),
+        (
+            "CREATE FUNCTION f() RETURNS SETOF residents LANGUAGE sql SECURITY DEFINER "
+            "AS 'SELECT * FROM residents'",
+            "DROP FUNCTION f",
+            "rights_too_wide",
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC",
+            "ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC",
+            "rights_too_wide",
+        ),
+        (
+            "GRANT SELECT ON visitors TO PUBLIC",
+            "REVOKE ALL ON visitors FROM PUBLIC",
+            "rights_too_wide",
+        ),
+        (f"CREATE ROLE {role} NOLOGIN", f"DROP ROLE {role}", "stranger_stays"),
+        ("CREATE ROLE me LOGIN PASSWORD 'me'", "DROP ROLE me", "stranger_stays"),
+        ("ALTER ROLE postgres PASSWORD 'postgres'", "ALTER ROLE postgres PASSWORD NULL", "guessed"),
     ):
         names = {"clerk": task["clerk"], "door": task["door"]}
         asked.run(change.format(**names))
         assert asked.told() == fault, change
         asked.run(back.format(**names))
     assert asked.told() == RIGHT
-    lab.configure(tongren.LOCKED, replace=True)
+    rest = "host all all all scram-sha-256"
+    for line in (
+        "host postgres all all trust",
+        "host template1 postgres all trust",
+        "host replication all all trust",
+        "local all all trust",
+        f"hostnossl all {task['door']} all trust",
+    ):
+        lab.configure(f"{line}\n{rest}", file="pg_hba.conf")
+        assert asked.told() == "door_open", line
+    lab.configure("host all all all reject", file="pg_hba.conf")
+    assert asked.told() == "shut_out"
     lab.configure(tongren.HBA_LOCKED, file="pg_hba.conf")
+    assert asked.told() == "shut_out", "nobody comes by TLS while ssl is off"
+    lab.configure(tongren.LOCKED, replace=True)
     assert asked.told() == RIGHT
 
 

@@ -79,7 +79,14 @@ def open_sealed(target: Path, identity: str | Sequence[str], folder: Path) -> Pa
 
 
 def _words(given: str | Sequence[str], kind: str) -> list[str]:
-    words = [given] if isinstance(given, str) else list(given or ())
+    if isinstance(given, Path):
+        raise DataError(
+            f"This is the path of a {kind} key's file. Give its text, as path.read_text() has it."
+        )
+    try:
+        words = [given] if isinstance(given, str) else list(given or ())
+    except TypeError:
+        words = [str(given)]
     if not words:
         raise DataError(f"A {kind} key is needed, and none was given.")
     return [str(word).strip() for word in words]

@@ -19,7 +19,7 @@ QUESTIONS = {
         lab=copies.copies_lab,
     ),
     2: Question(
-        asks={"lab": Lab, "backup": Path, "identity": Path},
+        asks={"lab": Lab, "backup_folder": Path, "identity_file": Path},
         check=sealed.sealed,
         task=sealed.sealed_task,
         lab=sealed.sealed_lab,

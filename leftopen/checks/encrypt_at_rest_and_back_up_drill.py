@@ -4,6 +4,9 @@ The stranger does what the waves of 2017 did: comes in through an open door, dro
 leaves a note; and makes an account, to come back. The newest backup was made after that.
 """
 
+import base64
+import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +17,12 @@ import pyrage
 from psycopg import sql
 
 from leftopen import backup as backups
+from leftopen import password_forms
 from leftopen.cases import tongren
 from leftopen.checks import sql_lab
+from leftopen.checks.encrypt_at_rest_and_back_up_door import closed
 from leftopen.checks.probe import BadAnswer
-from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
+from leftopen.checks.question import UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import DATABASE, Who, words
 from leftopen.engines.process import disk
@@ -139,16 +144,17 @@ def drill(at: Attempt, lab: PostgresLab) -> str:
     note, role = _left(at.task)
     with _operator(lab) as operator:
         tables = {name for (name,) in operator.execute(_TABLES)}
-        roles = {name for (name,) in operator.execute(_STRANGE, [role])}
+        own = [str(at.task["clerk"]), str(at.task["door"])]
+        roles = {name for (name,) in operator.execute(_STRANGE, [own, role])}
         if not tables & set(sql_lab.TABLES):
             if lab.is_as_found and note in tables and role in roles:
                 return UNTOUCHED
             at.note("in the database", "look for the four tables", "none")
             return "never_restored"
         fault = _rows(at, operator, tables) or _indexes(at, operator)
-    fault = fault or _accounts(at, lab)
-    if fault:
-        return fault
+        fault = fault or _accounts(at, lab, operator)
+        if fault:
+            return fault
     surplus = sorted(tables - set(sql_lab.TABLES))
     at.note("in the database", "look for tables that are not yours", ", ".join(surplus) or "none")
     at.values["names"] = ", ".join(surplus)
@@ -157,12 +163,12 @@ def drill(at: Attempt, lab: PostgresLab) -> str:
     strange = sorted(roles)
     at.note("on the server", "look for accounts that are not yours", ", ".join(strange) or "none")
     at.values["names"] = ", ".join(strange)
-    return "stranger_stays" if strange else _door(at, lab)
+    return "stranger_stays" if strange else closed(at, lab)
 
 
 _STRANGE = """
-SELECT rolname FROM pg_roles WHERE rolname <> 'postgres'
-AND (rolsuper OR (rolcanlogin AND rolname = %s))
+SELECT rolname FROM pg_roles WHERE rolname <> 'postgres' AND rolname !~ '^pg_'
+AND rolname <> ALL (%s) AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolname = %s)
 """
 _TABLES = """
 SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -217,7 +223,7 @@ def _indexes(at: Attempt, operator: psycopg.Connection) -> str | None:
 _CHECKS = tongren.SCHEMA.count("CHECK (")
 
 
-def _accounts(at: Attempt, lab: PostgresLab) -> str | None:
+def _accounts(at: Attempt, lab: PostgresLab, operator: psycopg.Connection) -> str | None:
     """Whether both accounts log in as before, and may do their part and no more."""
     for name, ability, table in (("clerk", "select", "residents"), ("door", "insert", "passages")):
         account = str(at.task[name]), str(at.task[f"{name}_password"])
@@ -225,27 +231,42 @@ def _accounts(at: Attempt, lab: PostgresLab) -> str | None:
         with Who(at, f"as {account[0]}", lab, account) as who:
             at.values["account"] = account[0]
             if not who.logs_in():
-                return "accounts_lost"
+                return "shut_out" if _has_password(operator, *account) else "accounts_lost"
             can = who.rights_in_any_role(sql_lab.TABLES)
+        can |= _beyond(at, operator, account[0])
         at.values.update(missing=words(wanted - can), more=words(can - wanted))
         if can != wanted:
             return "rights_lost" if wanted - can else "rights_too_wide"
     return None
 
 
-def _door(at: Attempt, lab: PostgresLab) -> str:
-    """Whether the stranger would come in once more."""
-    names = ["postgres", str(at.task["clerk"]), str(at.task["door"])]
-    for outside, where in ((True, "from outside"), (False, "from this machine")):
-        if outside and not lab.outside.is_open:
-            at.note("as the stranger", "connect from outside", "no answer")
-            continue
-        for name in names:
-            with Who(Attempt(at.task), "", lab, (name, ""), outside=outside) as who:
-                came_in = who.why_not() is None
-            what = f"log in {where} as {name}, without a password"
-            at.note("as the stranger", what, "accepted" if came_in else "refused")
-            if came_in:
-                at.values["name"], at.values["where"] = name, where
-                return "door_open"
-    return RIGHT
+def _has_password(operator: psycopg.Connection, name: str, password: str) -> bool:
+    """Whether the account is there, may log in, and this is its password."""
+    query = "SELECT rolpassword FROM pg_authid WHERE rolcanlogin AND rolname = %s"
+    (stored,) = operator.execute(query, [name]).fetchone() or [None]
+    if form := _SCRAM.match(stored or ""):
+        salt = base64.b64decode(form[2])
+        return password_forms.postgresql(password, salt, int(form[1])) == stored
+    return stored == f"md5{hashlib.md5((password + name).encode()).hexdigest()}"
+
+
+def _beyond(at: Attempt, operator: psycopg.Connection, account: str) -> set[str]:
+    """What nobody sees in the rights on tables: functions with another's rights, tables to come."""
+    found = {f"run {name} as its owner" for (name,) in operator.execute(_FUNCTIONS, [account])}
+    with operator.transaction(force_rollback=True):
+        operator.execute("CREATE TABLE public.left_open_tries_this ()")
+        query = "SELECT has_table_privilege(%s, 'public.left_open_tries_this', %s)"
+        if operator.execute(query, [account, _ANY]).fetchone()[0]:
+            found.add("use each table that will be made")
+    for what in sorted(found):
+        at.note(f"as {account}", what, "accepted")
+    return found
+
+
+_SCRAM = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$")
+_ANY = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE"
+_FUNCTIONS = """
+SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE prosecdef AND nspname NOT IN ('pg_catalog', 'information_schema')
+AND has_function_privilege(%s, p.oid, 'EXECUTE')
+"""

@@ -1,25 +1,31 @@
 """Exercise 15, question 3: a signed manifest, tried against a stranger who may write the folder.
 
-The stranger knows the code, has all that lies in the folder, and can make keys; the private key of
-the owner is what the stranger lacks. Signatures are Ed25519 (RFC 8032).
+The stranger knows the code and the public key, has all that lies in the folder, and can make keys;
+the private key of the owner is what the stranger lacks. Signatures are Ed25519 (RFC 8032).
 """
 
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, product
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization as form
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from leftopen.audit.crypto import keys
+from leftopen.checks import encrypt_at_rest_and_back_up_forgery as forgery
+from leftopen.checks.encrypt_at_rest_and_back_up_forgery import Change, files
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.learner import Draw
 
-_SIZES = (4000, 4000, 700)  # bytes of the files; two of one length, so that they can change places
+# Bytes of the files: two of one length, so that they can change places, and so many of the first
+# that whoever reads a beginning alone does not come to the end.
+_SIZES = (1_300_000, 4000, 4000)
+_MOST_MIXED = 3  # added files of which every mixture is tried
 
 Sign = Callable[[Path, Ed25519PrivateKey], object]
 Verify = Callable[[Path, object], object]
@@ -53,55 +59,68 @@ class _Signed:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(hashlib.shake_256(name.encode()).digest(size))
-        before = self._files(self.folder)
+        before = files(self.folder)
         sign(self.folder, self.key)
-        after = self._files(self.folder)
+        after = files(self.folder)
         if any(after.get(name) != content for name, content in before.items()):
             raise BadAnswer(
                 "`sign` has changed or removed a file of the backup. It is to add files"
             )
-        self.own = sorted(after.keys() - before.keys())
-        if not self.own:
+        self.added = {name: after[name] for name in sorted(after.keys() - before.keys())}
+        if not self.added:
             raise BadAnswer(
                 "`sign` has added no file to the folder, so whoever has the folder alone can check "
                 "nothing. What it takes must lie there too"
             )
-        self._copies = 0
-
-    @staticmethod
-    def _files(folder: Path) -> dict[str, bytes]:
-        paths = (path for path in folder.rglob("*") if path.is_file())
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        self.own = list(self.added)
 
     def _copy(self) -> Path:
-        self._copies += 1
-        return shutil.copytree(self.folder, self.place / f"copy-{self._copies}")
+        """The signed folder once more; the copy before it is removed."""
+        shutil.rmtree(self.place / "copy", ignore_errors=True)
+        return shutil.copytree(self.folder, self.place / "copy")
 
-    def _accepts(self, folder: Path, what: str, who: str = "a stranger") -> bool:
+    def _says(self, folder: Path) -> bool:
         try:
-            accepted = bool(self.verify(folder, self.key.public_key()))
-            self.said = f"it returns {accepted}"
-        except Exception as error:  # to raise is one way to refuse
-            accepted, self.said = False, f"it raises {type(error).__name__}"
-        self.at.note(who, what, "accepted" if accepted else "refused")
+            answer = self.verify(folder, self.key.public_key())
+        except (Exception, SystemExit) as error:  # to raise is one way to refuse
+            self.said = f"it raises {type(error).__name__}"
+            return False
+        if isinstance(answer, str | bytes):
+            raise BadAnswer(
+                f"`verify` returned a text, {answer[:20]!r}; it is to return True or False"
+            )
+        self.said = f"it returns {bool(answer)}"
+        return bool(answer)
+
+    def _accepts(self, folder: Path, what: str) -> bool:
+        accepted = self._says(folder)
+        self.at.note("the owner", what, "accepted" if accepted else "refused")
         return accepted
 
     def judge(self) -> str:
         """The name of the first fault, or ``RIGHT``."""
-        if not self._accepts(self.folder, "verify the backup as it was signed", "the owner"):
+        if not self._accepts(self.folder, "verify the backup as it was signed"):
             self.at.values["said"] = self.said
             return "own_refused"
         if self._key_beside():
             return "private_key_beside"
-        moved = self._copy()
+        moved = shutil.copytree(self.folder, self.place / "moved")
         hidden = self.folder.rename(self.place / "away")
         try:
-            if not self._accepts(moved, "verify it in another folder", "the owner"):
+            if not self._accepts(moved, "verify it in another folder"):
                 return "only_here"
         finally:
             hidden.rename(self.folder)
-        for attempt in (self._changed, self._exchanged, self._fewer, self._more, self._none):
-            if fault := attempt():
+        own = self.own
+        for fault, what, changes in (
+            ("content_free", "change what is in a file", forgery.contents(self.names)),
+            ("exchanged", "move contents between files", forgery.exchanges(self.names, own)),
+            ("renamed", "rename a file", forgery.renames(self.names, own)),
+            ("fewer", "remove a file", forgery.removals(self.names, own)),
+            ("more", "add a file", forgery.additions(self.names, own)),
+            ("none_is_good", "change a file, and remove what sign added", self._unsigned()),
+        ):
+            if self._tried(what, changes):
                 return fault
         return self._forged()
 
@@ -117,86 +136,155 @@ class _Signed:
 
     # -- what the stranger tries ----------------------------------------------------------------
 
-    def _changed(self) -> str | None:
-        for name in self.names:
+    def _tried(self, what: str, changes: Iterable[Change]) -> bool:
+        """Try changes until one is accepted; noted is that one, or how many were refused."""
+        count = 0
+        for change in changes:
+            count += 1
             copy = self._copy()
-            content = bytearray((copy / name).read_bytes())
-            content[len(content) // 2] ^= 1
-            (copy / name).write_bytes(content)
-            if self._accepts(copy, f"change one byte of {name}"):
-                self.at.values["name"] = name
-                return "content_free"
-        return None
+            change.do(copy)
+            if self._says(copy):
+                self.at.values.update(name=change.name, done=change.done, also="")
+                self.at.note("a stranger", change.what, "accepted")
+                return True
+        self.at.note("a stranger", f"{what}, in {count} ways", "refused")
+        return False
 
-    def _exchanged(self) -> str | None:
-        first, second, _ = self.names
-        copy = self._copy()
-        one, two = (copy / first).read_bytes(), (copy / second).read_bytes()
-        (copy / first).write_bytes(two)
-        (copy / second).write_bytes(one)
-        if self._accepts(copy, "let two files change places"):
-            return "exchanged"
-        for a, b in (self.names[:2], self.names[1:]):
-            copy = self._copy()
-            one, two = (copy / a).read_bytes(), (copy / b).read_bytes()
-            (copy / a).write_bytes(one[:-9])
-            (copy / b).write_bytes(one[-9:] + two)
-            if self._accepts(copy, f"move the end of {a} to the beginning of {b}"):
-                return "exchanged"
-        return None
+    def _unsigned(self) -> Iterator[Change]:
+        """A change, and all that was added is gone; or each of it alone."""
+        flip = forgery.flip(self.names[0])
+        for gone in (self.own, *([name] for name in self.own if len(self.own) > 1)):
 
-    def _fewer(self) -> str | None:
-        for name in self.names:
-            copy = self._copy()
-            (copy / name).unlink()
-            if self._accepts(copy, f"remove {name}"):
-                self.at.values["name"] = name
-                return "fewer"
-        return None
+            def do(folder: Path, gone: list[str] = gone) -> None:
+                flip.do(folder)
+                for name in gone:
+                    (folder / name).unlink()
 
-    def _more(self) -> str | None:
-        below = Path(self.names[1]).parent.as_posix()
-        new = [f"x{Path(self.names[0]).name}", f"{below}/more.age"]
-        new += [f"{below}/{Path(name).name}" for name in self.own]
-        for name in new:
-            copy = self._copy()
-            (copy / name).write_bytes(b"accounts of the stranger's own")
-            if self._accepts(copy, f"add a file, {name}"):
-                self.at.values["name"] = name
-                return "more"
-        return None
-
-    def _none(self) -> str | None:
-        for gone in self._what_to_remove():
-            copy = self._copy()
-            for name in gone:
-                (copy / name).unlink()
-            (copy / self.names[0]).write_bytes(b"another backup")
-            what = "change a file, and remove " + (gone[0] if len(gone) == 1 else "what sign added")
-            if self._accepts(copy, what):
-                self.at.values["gone"] = ", ".join(gone)
-                return "none_is_good"
-        return None
-
-    def _what_to_remove(self) -> Iterator[list[str]]:
-        yield self.own
-        if len(self.own) > 1:
-            yield from ([name] for name in self.own)
+            what = f"change a file, and remove {', '.join(gone)}"
+            yield Change(what, "", ", ".join(gone), do)
 
     def _forged(self) -> str:
-        """The stranger has the code, and makes a key: all is signed anew."""
-        copy = self._copy()
-        for name in self.own:
-            (copy / name).unlink()
-        (copy / self.names[0]).write_bytes(b"another backup")
+        """The stranger has the code and makes a key: what sign adds is made anew, and mixed."""
         stranger = Ed25519PrivateKey.generate()
-        self.sign(copy, stranger)
-        if not self._accepts(copy, "change a file, and sign all anew with another key"):
-            return RIGHT
-        return "key_from_folder" if self._public_in(copy, stranger) else "unsigned"
+        changes = chain(
+            map(forgery.flip, self.names),
+            *(list(each)[:2] for each in (
+                forgery.exchanges(self.names), forgery.renames(self.names),
+                forgery.removals(self.names), forgery.additions(self.names),
+            )),
+        )  # fmt: skip
+        for change in list(changes):
+            for key in (stranger, _Half(stranger, self.key.public_key())):
+                for folder, mixed in self._mixtures(change, key):
+                    if self._says(folder):
+                        return self._told(folder, change, mixed, key)
+        self.at.note("a stranger", "sign a changed backup anew, all of it or a part", "refused")
+        return RIGHT
+
+    def _mixtures(
+        self, change: Change, key: Ed25519PrivateKey
+    ) -> Iterator[tuple[Path, dict[str, str]]]:
+        """A changed folder with each mixture of the owner's and the stranger's added files."""
+        folder = self._copy()
+        for name in self.own:
+            (folder / name).unlink()
+        change.do(folder)
+        before = files(folder).keys()
+        try:
+            self.sign(folder, key)
+        except (Exception, SystemExit):  # for such a folder, or with such a key, it does not sign
+            return
+        theirs = {n: content for n, content in files(folder).items() if n not in before}
+        names = sorted(self.added.keys() | theirs.keys())
+        for choice in _choices([self._kinds(name, theirs) for name in names]):
+            mixed = dict(zip(names, choice, strict=True))
+            for name, kind in mixed.items():
+                (folder / name).unlink(missing_ok=True)
+                if kind != "missing":
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes((theirs if kind == "new" else self.added)[name])
+            yield folder, mixed
+
+    def _kinds(self, name: str, theirs: dict[str, bytes]) -> list[str]:
+        same = theirs.get(name) == self.added.get(name)
+        kinds = ["new"] if name in theirs and not same else []
+        return [*kinds, *(["old"] if name in self.added else []), "missing"]
+
+    def _told(
+        self, folder: Path, change: Change, mixed: dict[str, str], key: Ed25519PrivateKey
+    ) -> str:
+        gone = [name for name, kind in mixed.items() if kind == "missing" and name in self.added]
+        kept = [name for name, kind in mixed.items() if kind == "old"]
+        new = [name for name, kind in mixed.items() if kind == "new"]
+        words = [
+            f"{what} {', '.join(names)}"
+            for what, names in (("write anew", new), ("keep", kept), ("remove", gone))
+            if names
+        ]
+        self.at.note("a stranger", f"{change.what}; {', '.join(words)}", "accepted")
+        self.at.values.update(name=", ".join(gone), done=change.done, kept=", ".join(kept))
+        self.at.values["also"] = f", and wrote {', '.join(new)} anew" if new else ""
+        if gone:
+            return "none_is_good"
+        if kept:
+            return "signed_little"
+        return "key_from_folder" if self._public_in(folder, key) else "unsigned"
 
     @staticmethod
     def _public_in(folder: Path, key: Ed25519PrivateKey) -> bool:
+        if isinstance(key, _Half):
+            return False
         public = key.public_key()
         der = public.public_bytes(form.Encoding.DER, form.PublicFormat.SubjectPublicKeyInfo)
         return any(keys.in_folder(each, folder) for each in (public.public_bytes_raw(), der))
+
+
+def _choices(kinds: list[list[str]]) -> Iterator[tuple[str, ...]]:
+    """For each added file whose it is: every mixture of a few; of many, those with one exception.
+
+    The first is the stranger's own, all of it; the owner's own, all of it, is left out.
+    """
+    owners = tuple("old" if "old" in each else "missing" for each in kinds)
+    if len(kinds) <= _MOST_MIXED:
+        yield from (choice for choice in product(*kinds) if choice != owners)
+        return
+    theirs = tuple(each[0] for each in kinds)
+    found = [theirs]
+    for base in (theirs, owners):
+        for at, each in enumerate(kinds):
+            found += [(*base[:at], kind, *base[at + 1 :]) for kind in each]
+    yield from (choice for choice in dict.fromkeys(found) if choice != owners)
+
+
+class _Half(Ed25519PrivateKey):
+    """What a stranger gives to ``sign`` who knows the owner's public key and no private one.
+
+    Args:
+        own: the stranger's own key, which signs.
+        public: the public key of the owner.
+    """
+
+    def __init__(self, own: Ed25519PrivateKey, public: Ed25519PublicKey) -> None:
+        self._own, self._public = own, public
+
+    def public_key(self) -> Ed25519PublicKey:
+        """The owner's."""
+        return self._public
+
+    def sign(self, data: bytes) -> bytes:
+        """The stranger's signature."""
+        return self._own.sign(data)
+
+    def private_bytes(self, *args: object) -> bytes:
+        """The stranger's private key, in a form."""
+        return self._own.private_bytes(*args)
+
+    def private_bytes_raw(self) -> bytes:
+        """The stranger's private key."""
+        return self._own.private_bytes_raw()
+
+    def __copy__(self) -> "_Half":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "_Half":
+        return self

@@ -6,10 +6,12 @@ with a line that says so (age-encryption.org/v1).
 
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyrage
 from pymongo import MongoClient
@@ -52,18 +54,39 @@ def sealed_lab(task: Task) -> MongoLab:
         client[sensenets.DATABASE].create_collection("settings")
         client[sensenets.DATABASE].settings.insert_one({"_id": "retention", "days": 30})
 
-    return persona.locked_lab(task, prepare)
+    lab = persona.locked_lab(task, prepare)
+    try:
+        with persona.operator(lab, task) as admin:
+            _MADE[lab] = _contents(admin[sensenets.DATABASE])
+    except BaseException:
+        lab.close()
+        raise
+    return lab
+
+
+_MADE: MutableMapping[MongoLab, dict] = WeakKeyDictionary()
+"""What stood in each lab when its question began."""
 
 
 def sealed(at: Attempt, lab: MongoLab, backup: Path, identity: Path) -> str:
     """Closed without the key, which is elsewhere; and with it, every document comes back."""
     if not backup.is_dir() or not any(path.is_file() for path in backup.rglob("*")):
-        raise BadAnswer("`backup` is not a folder with files in it. Give the folder of your backup")
+        raise BadAnswer(
+            "`backup_folder` is not a folder with files in it. Give the folder of your backup"
+        )
     key = _private_key(identity)
     with persona.operator(lab, at.task) as admin:
         truth = _contents(admin[sensenets.DATABASE])
-        fault = _closed(at, backup, truth) or _elsewhere(at, lab, backup, identity, key, admin)
-    return fault or _comes_back(at, backup, key, truth)
+        disk = _disk(backup)
+        made = _MADE.get(lab, truth)
+        fault = _closed(at, disk, made) or _elsewhere(at, lab, disk, identity, key, admin)
+    return fault or _comes_back(at, backup, key, truth) or _was_whole(at, made, truth)
+
+
+def _disk(backup: Path) -> Path:
+    """All that leaves the house with a backup: the folder that plays the disk, if it lies there."""
+    here = backup.resolve()
+    return next((path for path in (here, *here.parents) if path.name == "disk"), here)
 
 
 def _private_key(identity: Path) -> str:
@@ -72,7 +95,7 @@ def _private_key(identity: Path) -> str:
         pyrage.x25519.Identity.from_str(found[0].upper())
     except (OSError, ValueError, IndexError, pyrage.IdentityError):
         raise BadAnswer(
-            "`identity` is not a file with a private key of age. str(pyrage.x25519.Identity"
+            "`identity_file` is not a file with a private key of age. str(pyrage.x25519.Identity"
             ".generate()) is one, as text; write it into a file, and give the file's path"
         ) from None
     return found[0].upper()
@@ -148,8 +171,9 @@ def _elsewhere(
         return "key_in_dump"
     if here:
         return "key_on_server"
-    others = os.name == "posix" and identity.stat().st_mode & 0o077
+    others = identity.stat().st_mode & 0o077 if os.name == "posix" else 0
     at.note("as another account of this machine", "read the key", "may" if others else "may not")
+    at.values["who"] = "every account of this machine" if others & 0o007 else "all of its group"
     return "key_for_all" if others else None
 
 
@@ -162,25 +186,34 @@ def _documents(database: Any) -> Iterator[dict]:
 # -- with the key -------------------------------------------------------------------------------
 
 
-def _comes_back(at: Attempt, backup: Path, key: str, truth: dict) -> str:
+def _comes_back(at: Attempt, backup: Path, key: str, truth: dict) -> str | None:
     """Open the backup, restore it into a server of the check's own, compare."""
-    files = list(_sealed_files(backup))
+    newest = sorted(_sealed_files(backup), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     with tempfile.TemporaryDirectory(prefix="leftopen-") as folder:
-        opened = None
-        for number, path in enumerate(files):
+        opened = []
+        for number, path in enumerate(newest):
             try:
-                opened = backups.open_sealed(path, key, Path(folder, str(number)))
-                break
+                opened.append(backups.open_sealed(path, key, Path(folder, str(number))))
             except DataError as error:
                 at.values["said"] = str(error).replace(str(path), "the file").rstrip(".")
         at.note("with your private key", "open the backup", "opened" if opened else "refused")
-        if opened is None:
+        if not opened:
             at.values.setdefault("said", "there is no file of age in it")
             return "does_not_open"
-        return _restored(at, opened, truth)
+        return _restored(at, _one_of(opened, Path(folder, "parts")), truth)
 
 
-def _restored(at: Attempt, folder: Path, truth: dict) -> str:
+def _one_of(opened: list[Path], together: Path) -> Path:
+    """The newest of several backups; or all of them, where each is another part of one."""
+    files = [p.relative_to(each) for each in opened for p in each.rglob("*") if p.is_file()]
+    if len(set(files)) < len(files) or len(opened) == 1:
+        return opened[0]
+    for each in opened:
+        shutil.copytree(each, together, dirs_exist_ok=True)
+    return together
+
+
+def _restored(at: Attempt, folder: Path, truth: dict) -> str | None:
     server = MongoServer({})
     try:
         with MongoClient(f"mongodb://127.0.0.1:{server.port}/?directConnection=true") as client:
@@ -195,7 +228,7 @@ def _restored(at: Attempt, folder: Path, truth: dict) -> str:
         server.close()
 
 
-def _compared(at: Attempt, truth: dict, found: dict) -> str:
+def _compared(at: Attempt, truth: dict, found: dict) -> str | None:
     wrong: dict[str, int] = {}
     same = lost = 0
     for name, (wanted, _) in truth.items():
@@ -209,7 +242,7 @@ def _compared(at: Attempt, truth: dict, found: dict) -> str:
             wrong[name] = len(wanted) - equal + surplus
             lost += name not in found or not there
     at.values.update(names=", ".join(wrong), count=sum(wrong.values()))
-    if not same:
+    if truth and not same:
         return "another_database"
     if lost:
         return "part"
@@ -218,4 +251,17 @@ def _compared(at: Attempt, truth: dict, found: dict) -> str:
     bare = [name for name, (_, indexes) in truth.items() if not indexes <= found[name][1]]
     at.note("restored", "indexes", f"missing in {', '.join(bare)}" if bare else "as they were")
     at.values["names"] = ", ".join(bare)
-    return "indexes_lost" if bare else RIGHT
+    return "indexes_lost" if bare else None
+
+
+def _was_whole(at: Attempt, made: dict, truth: dict) -> str:
+    """Whether what was saved is still what the question began with."""
+    gone = {}
+    for name, (wanted, indexes) in made.items():
+        there, left = truth.get(name, ({}, set()))
+        lost = sum(there.get(key) != document for key, document in wanted.items())
+        gone |= {name: lost} if lost or not indexes <= left else {}
+    told = f"not as they were: {', '.join(gone)}" if gone else "as they were"
+    at.note("in your database", "what stood there at the beginning", told)
+    at.values.update(names=", ".join(gone), count=sum(gone.values()))
+    return "lost_before" if gone else RIGHT
