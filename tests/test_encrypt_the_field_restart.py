@@ -72,6 +72,38 @@ def make(key):
 def make(key):
     return sealer(key, place=lambda *place: str(hash(place)).encode())
 """], "lost_at_restart"),
+        # A name of the notebook that the function has for something of its own.
+        (["class Server:\n    def drawn(self):\n        raise SystemError\nserver = Server()",
+          "key = 'a value that a server gave'\nbox = 1\nif False:\n    key = 2",
+          "def make(key):\n    return sealer(key)"], RIGHT),
+        (["from collections import deque\nserver = deque([1, 2])",
+          "SHIFT = server.popleft()",
+          "def make(key):\n    return sealer(key, place=lambda *at: repr((SHIFT, at)).encode())"],
+         RIGHT),
+        (["import random\nrandom.seed(0)", COUNTING.format("random.randbytes(12)")],
+         "counter_restarts"),
+        (["import random\nnumbers = random.Random(42)", COUNTING.format("numbers.randbytes(12)")],
+         "counter_restarts"),
+        (["""
+def make(key):
+    version, seal, open_ = make.version, *sealer(key)
+    def checked(sealed, *place):
+        if sealed[:1] != version:
+            raise ValueError
+        return open_(sealed[1:], *place)
+    return lambda *given: version + seal(*given), checked
+make.version = b"1"
+"""], RIGHT),
+        (["import functools\ndef general(suite, key):\n    return sealer(key)",
+          "make = functools.partial(general, AESGCM)"], RIGHT),
+        (["class Sealer:\n    def make(self, key):\n        return sealer(key)",
+          "make = Sealer().make"], RIGHT),
+        (["""
+class Sealer:
+    count = itertools.count()
+    def __call__(self, key):
+        return sealer(key, lambda: next(self.count).to_bytes(12, "big"))
+""", "make = Sealer()"], "counter_restarts"),
         # It begins with what others made; and a cell that is no Python is left out.
         (["rows = {}\nfor n in range(3):\n    rows[n] = n", """
 def make(key):

@@ -1,8 +1,7 @@
 """Exercise 13: single fields are encrypted before they leave the application."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from types import FunctionType
 
 from pymongo import MongoClient
 
@@ -279,7 +278,7 @@ QUESTIONS = {
         lab=counts.open_lab,
         value=True,
     ),
-    4: Question(asks={"make": FunctionType}, check=seal.sealed, task=seal.task),
+    4: Question(asks={"make": Callable}, check=seal.sealed, task=seal.task),
     5: Question(
         asks={"lab": Lab, "new_master": bytes},
         check=turned.turned,
@@ -287,7 +286,7 @@ QUESTIONS = {
         lab=turned.open_lab,
     ),
     6: Question(
-        asks={"lab": Lab, "key": bytes, "seal_with": FunctionType},
+        asks={"lab": Lab, "key": bytes, "seal_with": Callable},
         check=column.sealed,
         task=column.task,
         lab=column.open_lab,

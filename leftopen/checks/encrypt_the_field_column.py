@@ -6,16 +6,18 @@ as pgcrypto wants it, is written there, too.
 """
 
 import functools
-from collections.abc import Iterator
-from types import FunctionType
 
 import psycopg
 from psycopg import sql
 
 from leftopen.audit.crypto import keys
 from leftopen.cases import tongren
+from leftopen.checks import encrypt_the_field_copies as copies
+from leftopen.checks import encrypt_the_field_seal as seal
+from leftopen.checks import encrypt_the_field_tables as tables
 from leftopen.checks import encrypt_the_field_vault as vault
 from leftopen.checks import sql_lab
+from leftopen.checks.encrypt_the_field_restart import Make
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
@@ -30,16 +32,7 @@ _RESIDENTS, _DAYS = 240, 3  # of the small lab
 _READER = "as a stranger who reads every table"
 _LOG_READER = "as somebody who reads the server's log"
 _HOLDER = "as the holder of the key"
-_TABLES = """
-SELECT table_schema, table_name FROM information_schema.tables
-WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'
-ORDER BY 1, 2
-"""
-_KEPT = """
-SELECT 'a function', prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-UNION ALL SELECT 'a setting', setting FROM pg_settings
-UNION ALL SELECT 'a setting', setconfig::text FROM pg_db_role_setting
-"""
+_PLACE = ("swapped", "glued", "part_of_place", "place_in_front")
 
 
 def task(draw: Draw) -> Task:
@@ -64,7 +57,7 @@ def _before(column: str) -> dict[int, str]:
     return dict(zip(table["person"].to_pylist(), table[column].to_pylist(), strict=True))
 
 
-def sealed(at: Attempt, lab: PostgresLab, key: bytes, seal_with: FunctionType) -> str:
+def sealed(at: Attempt, lab: PostgresLab, key: bytes, seal_with: Make) -> str:
     """Each value is sealed in its row, and neither tables nor log hold it, or the key."""
     if len(key) != _KEY_BYTES:
         raise BadAnswer(f"`key` has {len(key)} bytes, and the question asks for {_KEY_BYTES}.")
@@ -82,14 +75,8 @@ class _Trial:
         self.before = _before(self.column)
         self.forms = [form for form in keys.forms(key).values() if len(form) >= _KEY_BYTES]
         self.key = key
-        self.rows = dict(self._tables())
 
-    def _tables(self) -> Iterator[tuple[str, list[tuple]]]:
-        for schema, table in self.connection.execute(_TABLES).fetchall():
-            every = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
-            yield table, self.connection.execute(every).fetchall()
-
-    def judged(self, seal_with: FunctionType) -> str:
+    def judged(self, seal_with: Make) -> str:
         """The verdict: what opens, then what strangers find."""
         select = sql.SQL("SELECT * FROM residents ORDER BY person")
         cursor = self.connection.execute(select)
@@ -100,13 +87,14 @@ class _Trial:
             return UNTOUCHED if at_first else "not_sealed"
         return (
             self._opens(people, seal_with)
+            or self._is_well_sealed(seal_with)
             or self._in_tables()
             or self._in_log()
             or self._with_notebook()
             or RIGHT
         )
 
-    def _opens(self, people: list[dict], seal_with: FunctionType) -> str | None:
+    def _opens(self, people: list[dict], seal_with: Make) -> str | None:
         found = {person["person"]: person[self.new] for person in people}
         if found.keys() != self.before.keys() or not all(
             isinstance(value, bytes) for value in found.values()
@@ -133,29 +121,33 @@ class _Trial:
         )
         return "moved" if moved else None
 
+    def _is_well_sealed(self, seal_with: Make) -> str | None:
+        """Try the functions as question 4 does, on columns of this table."""
+        trial = Attempt(self.at.task)
+        columns = [self.column, f"{self.column}1", "name"]
+        verdict = seal.judged(trial, seal_with, columns)
+        fault = trial.tried[-1]
+        what = "try what seal_with returns as question 4 does"
+        self.at.note(_HOLDER, what, "right" if verdict == RIGHT else fault)
+        self.at.values["fault"] = fault
+        if verdict == RIGHT:
+            return None
+        return "moved" if verdict in _PLACE else "badly_sealed"
+
     def _in_tables(self) -> str | None:
-        values = set(map(str, self.before.values()))
-        left = [
-            table
-            for table, rows in self.rows.items()
-            if any(isinstance(value, str) and value in values for row in rows for value in row)
-        ]
+        server = tables.read(self.lab)
+        left = tables.with_values(server, map(str, self.before.values()))
         self.at.note(_READER, f"look for each {self.column} in clear", ", ".join(left) or "nowhere")
         self.at.values["where"] = ", ".join(left)
         if left:
             return "left_in_clear"
-        kept = [
-            (table, value) for table, rows in self.rows.items() for row in rows for value in row
-        ]
-        kept += self.connection.execute(_KEPT).fetchall()
-        holds = [where for where, value in kept if self._has_key(value)]
-        self.at.note(_READER, "look for the key", ", ".join(dict.fromkeys(holds)) or "nowhere")
-        self.at.values["where"] = ", ".join(dict.fromkeys(holds))
+        if vault.is_weak(self.key):
+            self.at.note(_READER, "guess the key", "its bytes repeat or count, or come from a seed")
+            return "weak_key"
+        holds = copies.told(copies.of_key(server, self.key))
+        self.at.note(_READER, "look for the key", holds or "nowhere")
+        self.at.values["where"] = holds
         return "key_in_table" if holds else None
-
-    def _has_key(self, value: object) -> bool:
-        raw = value.encode() if isinstance(value, str) else value
-        return isinstance(raw, bytes) and any(form in raw for form in self.forms)
 
     def _in_log(self) -> str | None:
         log = self.lab.log.read_bytes() if self.lab.log.exists() else b""
@@ -171,12 +163,15 @@ class _Trial:
 
     def _with_notebook(self) -> str | None:
         known = vault.kept_with_notebook(self.key)
-        self.at.note(_READER, "look for the key in the notebook", known[1] if known else "nowhere")
+        who = "as somebody who has the notebook"
+        self.at.note(who, "look for the key", known[1] if known else "nowhere")
         self.at.values["where"] = known[1] if known else ""
-        return "key_with_notebook" if known else None
+        if known is None:
+            return None
+        return "key_from_word" if known[0] == "password" else "key_with_notebook"
 
 
-def _opened(open_: FunctionType, value: bytes, column: str, row: int) -> object:
+def _opened(open_: seal.Open, value: bytes, column: str, row: int) -> object:
     """What a value opens to; ``None`` if it does not."""
     try:
         return open_(value, column, row)

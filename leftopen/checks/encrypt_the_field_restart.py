@@ -9,18 +9,21 @@ statement cannot be found, or fails, goes on as a copy.
 import ast
 import contextlib
 import copy
+import dis
 import os
 import random
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 
 from leftopen.audit.crypto import keys
 
 Seal = Callable[[str, str, int], bytes]
+Make = Callable[[bytes], object]
 _DATA = (int, str, bytes, bytearray, list, dict, set, tuple, Iterator, random.Random)
 _MOST_DRAWN = 64  # bytes of one sealing that are looked at
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
 _NEVER = ("input", "exit", "quit", "get_ipython")
 
 
@@ -32,23 +35,26 @@ class Program:
         cells: the texts of the cells, in the order in which they ran; by default this notebook's.
     """
 
-    def __init__(self, make: FunctionType, cells: list[str] | None = None) -> None:
-        self.make, self.own = make, make.__globals__
+    def __init__(self, make: Make, cells: list[str] | None = None) -> None:
+        self.make, self.function = make, _function(make)
+        self.own = getattr(self.function, "__globals__", {})
         body = _statements(_cells(self.own) if cells is None else cells)
         bound, touched = _bound(body), _touched(body)
         self.statements: dict[str, tuple[int, ast.stmt]] = {}
-        waiting = {*_used(make, self.own), *(n for n, v in self.own.items() if v is make)}
+        waiting = {n for n, v in self.own.items() if v is make}
+        if self.function:
+            waiting |= _used(self.function, self.own)
         copied: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name in self.statements or not self._is_own(self.own[name]):
                 continue
-            if name not in bound or name in touched:
+            if name not in bound or name in touched or not self._may_run(name, bound[name][1]):
                 copied.add(name)
                 continue
             self.statements[name] = bound[name]
-            named = {n.id for n in ast.walk(bound[name][1]) if isinstance(n, ast.Name)}
-            waiting |= (named & self.own.keys()) - {name} - copied
+            waiting |= (_loaded(_compiled(bound[name][1])) & self.own.keys()) - {name} - copied
+        self.seeds = [node for node in body if _is_seed(node)]
         self.kept = _copied({n: self.own[n] for n in copied if isinstance(self.own[n], _DATA)})
 
     def _is_own(self, value: object) -> bool:
@@ -60,7 +66,26 @@ class Program:
             return module == self.own.get("__name__")
         return True
 
-    def begin(self) -> FunctionType:
+    def _may_run(self, name: str, node: ast.stmt) -> bool:
+        """Whether a statement has to do with nothing but modules and the notebook's own values.
+
+        One that asks a server, or changes something there, is not run again.
+        """
+        defines = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        code = _compiled(node)
+        seen, waiting = {name}, (set() if defines else _loaded(code)) & self.own.keys()
+        while waiting:
+            other = waiting.pop()
+            value = self.own[other]
+            seen.add(other)
+            foreign = not isinstance(value, ModuleType | type) and not self._is_own(value)
+            if foreign and not isinstance(value, BuiltinFunctionType | FunctionType):
+                return False
+            if isinstance(value, FunctionType) and value.__globals__ is self.own:
+                waiting |= (_loaded(value.__code__) & self.own.keys()) - seen
+        return True
+
+    def begin(self) -> Make:
         """Return the function, as the program has it that begins now."""
         names = {**self.own, **_copied(self.kept), "hash": _another_hash()}
         names.update((name, _drawing) for name, value in self.own.items() if value is os.urandom)
@@ -70,16 +95,20 @@ class Program:
             try:
                 if number not in done:
                     done.add(number)
-                    exec(compile(ast.Module([node], []), "<begun again>", "exec"), names)
+                    exec(_compiled(node), names)
                 if not _alike(names[name], self.own[name]):
                     raise ValueError(name)
             except Exception:
                 failed.append(name)
                 names.update(_copied({name: self.own[name]}))
+        for node in self.seeds:
+            with contextlib.suppress(Exception):
+                exec(_compiled(node), names)
         for name, value in self.own.items():
             if value is self.make and name in self.statements and name not in failed:
                 return names[name]
-        return _moved(self.make, self.own, names)
+        # What is no function, and has no statement of its own, cannot be begun again.
+        return _moved(self.make, self.own, names) if self.make is self.function else self.make
 
 
 def drawn(seal: Seal, text: str, column: str, row: int, flip: int = -1) -> tuple[bytes, int]:
@@ -162,7 +191,9 @@ def _touched(body: list[ast.stmt]) -> set[str]:
                 part = part.target
             elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
                 part = part.func.value if isinstance(node, ast.Expr | ast.For) else part
-            elif not (isinstance(part, ast.Subscript) and not isinstance(part.ctx, ast.Load)):
+            elif not isinstance(part, ast.Subscript | ast.Attribute) or isinstance(
+                part.ctx, ast.Load
+            ):
                 continue
             while isinstance(part, ast.Subscript | ast.Attribute):
                 part = part.value
@@ -182,6 +213,24 @@ def _names(node: ast.stmt) -> list[str]:
         return []
     every = (part for target in targets for part in ast.walk(target))
     return [p.id for p in every if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)]
+
+
+def _is_seed(node: ast.stmt) -> bool:
+    """Whether a statement begins the numbers of ``random`` anew, as ``random.seed(0)``."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    named = call.func if isinstance(call, ast.Call) else None
+    return getattr(named, "attr", getattr(named, "id", "")) == "seed"
+
+
+def _function(make: Make) -> FunctionType | None:
+    """The function of the notebook under whatever can be called; ``None`` if there is none."""
+    for _ in range(8):
+        if isinstance(make, FunctionType):
+            return make
+        inner = getattr(make, "__func__", getattr(make, "func", None))
+        inner = inner or getattr(make, "__wrapped__", None)
+        make = inner or vars(type(make)).get("__call__")
+    return None
 
 
 def _alike(new: object, old: object) -> bool:
@@ -226,6 +275,7 @@ def _moved(function: FunctionType, own: dict, names: dict) -> FunctionType:
             new.__defaults__ = value.__defaults__ and tuple(map(moved, value.__defaults__))
             kept = value.__kwdefaults__
             new.__kwdefaults__ = kept and {name: moved(part) for name, part in kept.items()}
+            new.__dict__.update({name: moved(part) for name, part in vars(value).items()})
             return new
         if value is os.urandom:
             return _drawing
@@ -260,9 +310,19 @@ def _used(function: FunctionType, names: dict) -> set[str]:
                     continue
             waiting += [part.__code__, *(v for v in held if isinstance(v, FunctionType))]
         elif isinstance(part, CodeType):
-            waiting += [const for const in part.co_consts if isinstance(const, CodeType)]
-            for name in set(part.co_names) & names.keys() - found:
+            for name in _loaded(part) & names.keys() - found:
                 found.add(name)
                 if isinstance(names[name], FunctionType):
                     waiting.append(names[name])
     return found
+
+
+def _compiled(node: ast.stmt) -> CodeType:
+    return compile(ast.Module([node], []), "<begun again>", "exec")
+
+
+def _loaded(code: CodeType) -> set[str]:
+    """The names that code reads which are not its own, also those of the functions within."""
+    own = {step.argval for step in dis.get_instructions(code) if step.opname in _LOADS}
+    inner = (_loaded(const) for const in code.co_consts if isinstance(const, CodeType))
+    return own.union(*inner)

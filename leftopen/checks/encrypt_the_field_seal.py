@@ -8,7 +8,6 @@ section 8). A program that begins again is played by running the notebook's stat
 
 import secrets
 from collections.abc import Callable, Sequence
-from types import FunctionType
 
 from leftopen.audit.crypto import ciphertext
 from leftopen.checks import encrypt_the_field_forged as forged
@@ -45,12 +44,12 @@ def task(draw: Draw) -> Task:
     )
 
 
-def sealed(at: Attempt, make: FunctionType) -> str:
+def sealed(at: Attempt, make: restart.Make) -> str:
     """What is sealed opens in its place alone, tells nothing, and cannot be changed unnoticed."""
     return judged(at, make, list(map(str, at.task["columns"])))
 
 
-def judged(at: Attempt, make: FunctionType, columns: Sequence[str]) -> str:
+def judged(at: Attempt, make: restart.Make, columns: Sequence[str]) -> str:
     """The verdict on a function like ``make``: ``RIGHT``, or the name of a near miss.
 
     Args:
@@ -62,17 +61,23 @@ def judged(at: Attempt, make: FunctionType, columns: Sequence[str]) -> str:
 
 
 class _Sealed:
-    def __init__(self, at: Attempt, make: FunctionType, columns: Sequence[str]) -> None:
+    def __init__(self, at: Attempt, make: restart.Make, columns: Sequence[str]) -> None:
         self.at, self.columns, self.column = at, columns, columns[0]
         self.key = secrets.token_bytes(_KEY_BYTES)
         self.program = restart.Program(make)
         self.make = make
 
-    def _pair(self, make: FunctionType, key: bytes) -> tuple[Seal, Open]:
+    def _pair(self, make: restart.Make, key: bytes) -> tuple[Seal, Open]:
         pair = make(key)
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(callable, pair)):
             raise BadAnswer("`make(key)` must return two functions: return seal, open_")
         seal, open_ = pair
+
+        def opens(value: bytes, column: str, row: int) -> object:
+            try:
+                return open_(value, column, row)
+            except SystemExit:
+                raise BadAnswer("open_ ended the program. It is to raise an exception.") from None
 
         def seals(text: str, column: str, row: int) -> bytes:
             try:
@@ -84,7 +89,7 @@ class _Sealed:
                 raise BadAnswer(f"seal returned {told}. It is to return bytes, for a bytea column.")
             return bytes(made)
 
-        return seals, open_
+        return seals, opens
 
     def judged(self) -> str:
         """The verdict: what must work, then what a stranger sees, then what one may change."""
@@ -106,16 +111,30 @@ class _Sealed:
 
     def _opens(self) -> str | None:
         seal, open_ = self.first
-        texts = ["House 0012, Street 0007", "", "Zoë Ø 上海", " in \n blanks \n", "x" * 5_000]
+        texts = [
+            _TEXT,
+            "",
+            "Zoë Ø 上海",
+            " in \n blanks \n",
+            "a|b:c,d/e.f",
+            secrets.token_hex(1_000),
+        ]
         values = [(text, seal(text, self.column, row)) for row, text in enumerate(texts)]
-        opened = [open_(value, self.column, row) for row, (_, value) in enumerate(values)]
+        opened = [open_(values[0][1], self.column, 0)]
         if not isinstance(opened[0], str):
             told = type(opened[0]).__name__
             raise BadAnswer(f"open_ returned {told}. It is to return the text, a str.")
+        for row, (_, value) in enumerate(values[1:], start=1):
+            opened.append(forged.answer(open_, value, (self.column, row)))
         right = opened == texts
         self.at.note(_HOLDER, f"seal {len(texts)} texts and open them", _yes(right, "as before"))
         if not right:
             return "other_text"
+        size, most = len(values[-1][1]), len(texts[-1])
+        if size < most // 2:  # no packing makes drawn letters shorter than this
+            self.at.note(_STRANGER, f"seal {most} letters and look how long it is", f"{size} bytes")
+            self.at.values.update(size=size, most=f"{most:,}")
+            return "kept_elsewhere"
         again = self._pair(self.program.begin(), self.key)
         same = forged.answer(again[1], values[0][1], (self.column, 0)) == texts[0]
         self.at.note("as the same program, begun again", "open what it sealed before", _yes(same))
@@ -266,7 +285,7 @@ class _Sealed:
             if opened is not REFUSED:
                 return "swapped"
         # Without a sign between them, column and row read alike in two places.
-        for column, row in ((longer, 2), (f"2{first}", 1)):
+        for column, row in ((longer, 2), (f"2{first}", 1), (first, 1)):
             opened = forged.answer(open_, value, (column, row))
             self.at.note(_WRITER, f"put {first}, row 12, into {column}, row {row}", _took(opened))
             self.at.values.update(column=first, other=column, row=row)

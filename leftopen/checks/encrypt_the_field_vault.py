@@ -196,7 +196,8 @@ def _is_small(path: Path) -> bool:
 
 def is_weak(master: bytes) -> bool:
     """Whether a key repeats itself, counts, or comes from a small seed or a word in a cell."""
-    if any(master == (master[:n] * len(master))[: len(master)] for n in range(1, 49)):
+    size = len(master)
+    if any(master == (master[:n] * size)[:size] for n in range(1, size // 2 + 1)):
         return True
     if len({(b - a) % 256 for a, b in itertools.pairwise(master)}) == 1:
         return True

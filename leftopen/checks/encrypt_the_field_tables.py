@@ -1,0 +1,108 @@
+"""Exercise 13, question 6: all that somebody reads who reads every table of a PostgreSQL server.
+
+That is each schema and each database, materialised views too, and what the catalogue keeps of
+comments, views, defaults, functions and settings.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from leftopen.audit.crypto import encodings
+from leftopen.checks.encrypt_the_field_copies import Copy, Server
+from leftopen.checks.sql_probe import DATABASE, operator
+from leftopen.lab_postgres import PostgresLab
+
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
+_TABLES = r"""
+SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schema')
+  AND nspname !~ '^pg_(toast|temp)' ORDER BY 1, 2
+"""
+_CATALOGUE = """
+SELECT 'a function', prosrc FROM pg_proc WHERE pronamespace <> 'pg_catalog'::regnamespace
+UNION ALL SELECT 'a setting', setting FROM pg_settings
+UNION ALL SELECT 'a setting', setconfig::text FROM pg_db_role_setting
+UNION ALL SELECT 'a comment', description FROM pg_description WHERE classoid <> 'pg_proc'::regclass
+UNION ALL SELECT 'a comment', description FROM pg_shdescription
+UNION ALL SELECT 'a view', definition FROM pg_views WHERE schemaname !~ '^(pg_|information_)'
+UNION ALL SELECT 'a view', definition FROM pg_matviews
+UNION ALL SELECT 'a default', pg_get_expr(adbin, adrelid) FROM pg_attrdef
+UNION ALL SELECT 'a rule', pg_get_constraintdef(oid) FROM pg_constraint
+"""
+_DIGESTS = ("md5", "sha1", "sha256", "sha512")
+_LEAST = 8  # bytes of what may be an encoding of a value
+
+
+def read(lab: PostgresLab) -> Server:
+    """Read a server as a stranger does who reads every table, with what stands there encoded."""
+    parts: dict[Copy, dict[bytes, None]] = {}
+    with operator(lab) as connection:
+        names = [name for (name,) in connection.execute(_DATABASES).fetchall()]
+    for database in names:
+        with operator(lab, database) as connection:
+            for where, value in (*_rows(connection, database), *_catalogue(connection)):
+                _put(parts, where, value)
+    return Server({copy: b"\0".join(each) for copy, each in parts.items()})
+
+
+def _rows(connection: psycopg.Connection, database: str) -> Iterator[tuple[str, object]]:
+    for schema, table in connection.execute(_TABLES).fetchall():
+        named = [database] if database != DATABASE else []
+        named += [schema] if named or schema != "public" else []
+        # Each value as PostgreSQL writes it, so that it matters little what type a copy has.
+        every = sql.SQL("SELECT *, t::text FROM {} AS t").format(sql.Identifier(schema, table))
+        with suppress(psycopg.Error):  # it has gone, or its view is not filled
+            for row in connection.execute(every).fetchall():
+                yield from ((".".join([*named, table]), value) for value in row)
+
+
+def _catalogue(connection: psycopg.Connection) -> Iterator[tuple[str, object]]:
+    yield from connection.execute(_CATALOGUE).fetchall()
+
+
+def _put(parts: dict[Copy, dict[bytes, None]], where: str, value: object) -> None:
+    raw = value.encode() if isinstance(value, str) else value
+    there = parts.setdefault(Copy(where), {})
+    if not isinstance(raw, bytes) or raw in there:
+        return
+    there[raw] = None
+    if len(raw) >= _LEAST:
+        for how, inner in encodings.layers(raw):
+            parts.setdefault(Copy(where, how), {})[inner] = None
+
+
+def with_values(server: Server, values: Iterable[str]) -> list[str]:
+    """Where one of these values stands, in whatever writing that needs no key, and in which.
+
+    Args:
+        server: what was read.
+        values: each belongs to one person alone.
+    """
+    forms = {form: how for value in values for how, form in _forms(value.encode())}
+    sizes = {len(form) for form in forms}
+    found: dict[str, str] = {}
+    for copy, text in server.texts.items():
+        how = next((forms[part] for part in _parts(text, sizes) if part in forms), None)
+        if how is not None:
+            written = " in ".join(filter(None, (how, copy.how)))
+            best = min(found.get(copy.where, written), written, key=len)
+            found[copy.where] = best
+    return [f"{where} ({how})" if how else where for where, how in found.items()]
+
+
+def _parts(text: bytes, sizes: set[int]) -> Iterator[bytes]:
+    for size in sorted(sizes):
+        yield from (text[at : at + size] for at in range(len(text) - size + 1))
+
+
+def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "", value
+    yield "reversed", value[::-1]
+    for name in _DIGESTS:
+        digest = hashlib.new(name, value)
+        yield f"{name}, without a key", digest.digest()
+        yield f"{name}, without a key", digest.hexdigest().encode()
