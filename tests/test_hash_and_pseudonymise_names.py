@@ -1,12 +1,18 @@
 """Exercise 14, question 3: pseudonyms and keys of other kinds, right ones and wrong ones."""
 
 import base64
+import datetime
+import functools
 import hashlib
 import hmac
+import itertools
 import os
 import random
 import secrets
+import ssl
+import time
 import uuid
+import zlib
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -14,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from leftopen import checks, learner
-from leftopen.checks import hash_and_pseudonymise_names as names
+from leftopen.checks import hash_and_pseudonymise_keys, hash_and_pseudonymise_leaks
 from leftopen.checks.question import RIGHT, Attempt
 from leftopen.checks.verdict import Kind
 
@@ -67,6 +73,7 @@ RIGHT_NAMES = {
     "HMAC-SHA-512 in base64": lambda ex: lambda n: base64.b64encode(
         hmac.digest(key_of(ex).encode(), n.encode(), "sha512")
     ).decode(),
+    "14 digits": lambda ex: lambda n: right_name(ex)(n)[:14],
     "16 digits": lambda ex: lambda n: right_name(ex)(n)[:16],
     "in capitals with a prefix": lambda ex: lambda n: f"K2-{right_name(ex)(n)[:24].upper()}",
     "a whole number": lambda ex: lambda n: str(int(right_name(ex)(n), 16)),
@@ -86,7 +93,35 @@ def test_other_right_pseudonyms_are_right(ex, way):
     assert found(ex, 3, RIGHT_NAMES[way](ex), right_key) == RIGHT
 
 
+def test_what_can_be_called_is_tried_as_a_function_is(ex):
+    class Namer:
+        def __call__(self, number):
+            return right_name(ex)(number)
+
+        def name(self, number):
+            return right_name(ex)(number)
+
+    kept = {}
+
+    @functools.cache
+    def remembered(key, number):
+        return hmac.digest(key.encode(), number.encode(), "sha256").hex()
+
+    def in_a_list(number):
+        return kept.setdefault((key_of(ex), number), right_name(ex)(number))
+
+    ways = [Namer(), Namer().name, in_a_list, functools.partial(hmac_of, ex)]
+    ways.append(lambda n: remembered(key_of(ex), n))
+    for way in ways:
+        assert ex.check(3, way, right_key).kind is Kind.RIGHT
+
+
+def hmac_of(ex, number):
+    return right_name(ex)(number)
+
+
 RIGHT_KEYS = {
+    "secrets from ssl": lambda: ssl.RAND_bytes(32).hex(),
     "urlsafe": secrets.token_urlsafe,
     "base64": lambda: base64.b64encode(os.urandom(32)).decode(),
     "16 bytes": lambda: secrets.token_hex(16),
@@ -145,12 +180,66 @@ WRONG_NAMES = {
     "a cipher of long ago": ("shines_through", shifted),
     "of the birth date alone": ("people_collide", lambda ex: lambda n: right_name(ex)(n[:14])),
     "eight digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:8]),
+    "13 digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:13]),
     "twelve digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:12]),
     "a counter": (
         "random_each_time",
         lambda ex: lambda n, seen=[]: seen.append(n) or f"{len(seen)}{key_of(ex)}",
     ),
 }
+
+
+def beside(made):
+    """What is made of the number, before the keyed part."""
+    return lambda ex: lambda n: made(n) + right_name(ex)(n)
+
+
+def sha(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def table_in_memory(ex):
+    seen = {}
+    return lambda n: seen.setdefault((key_of(ex), n), secrets.token_hex(16))
+
+
+WRONG_NAMES |= {
+    "backwards in base64": (
+        "a_part_without_key", beside(lambda n: base64.b64encode(n[::-1].encode()).decode()),
+    ),
+    "in base85": ("a_part_without_key", beside(lambda n: base64.b85encode(n.encode()).decode())),
+    "the birth date in hex": ("a_part_without_key", beside(lambda n: f"{int(n[6:14]):x}-")),
+    "the year in hex": ("a_part_without_key", beside(lambda n: f"{int(n[6:10]):x}-")),
+    "man or woman": ("a_part_without_key", beside(lambda n: "FM"[int(n[16]) % 2])),
+    "its length": ("a_part_without_key", beside(lambda n: "x" * (int(n[16]) % 2))),
+    "a checksum behind": (
+        "a_part_without_key",
+        lambda ex: lambda n: right_name(ex)(n)[:32] + f"{zlib.crc32(n.encode()):08x}",
+    ),
+    "a hash that moves": (
+        "a_part_without_key",
+        lambda ex: lambda n: str(int(right_name(ex)(n), 16) % 10 ** (40 + ord(key_of(ex)[0]) % 9))
+        + sha(n)[:12],
+    ),
+    "multiplied": (
+        "a_part_without_key",
+        lambda ex: lambda n: str(int(n[:17] + n[17].replace("X", "10")) * int(key_of(ex), 16)),
+    ),
+    "half of the key before": (
+        "key_in_the_pseudonym", lambda ex: lambda n: key_of(ex)[:16] + right_name(ex)(n),
+    ),
+    "the key in base64": (
+        "key_in_the_pseudonym",
+        lambda ex: lambda n: base64.b64encode((key_of(ex) + right_name(ex)(n)).encode()).decode(),
+    ),
+    "a list in memory": ("another_in_another_process", table_in_memory),
+    "a hundred keys": (
+        "few_keys",
+        lambda ex: lambda n: hmac.digest(
+            bytes([int(key_of(ex), 16) % 100]), n.encode(), "sha256"
+        ).hex(),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WRONG_NAMES)
@@ -175,6 +264,22 @@ WRONG_KEYS = {
         "guessable_key",
         lambda: hashlib.sha256(str(random.random()).encode()).hexdigest(),
     ),
+}
+
+
+COUNT = itertools.count()
+
+WRONG_KEYS |= {
+    "the time, hashed": ("counted_key", lambda: sha(str(time.time()))),
+    "a generator of the time": (
+        "counted_key",
+        lambda: f"{random.Random(time.time_ns()).getrandbits(256):064x}",
+    ),
+    "a date and a word": ("counted_key", lambda: sha(f"word {datetime.datetime.now()}")),
+    "a counter": ("counted_key", lambda: sha(str(next(COUNT)))),
+    "a million": ("small_key", lambda: sha(str(secrets.randbelow(10**6)))),
+    "four bytes, hashed": ("small_key", lambda: sha(secrets.token_hex(4))),
+    "four bytes, eight times": ("small_key", lambda: secrets.token_hex(4) * 8),
 }
 
 
@@ -207,5 +312,43 @@ def test_a_pseudonym_of_another_type_is_the_cells_error(ex, wrong):
 
 
 def test_bits_are_counted_by_place():
-    assert names._bits(["ab", "cd"]) == 2
-    assert names._bits(["ab", "ac"]) == 1
+    assert hash_and_pseudonymise_keys.bits_of(["ab", "cd"]) == 2
+    assert hash_and_pseudonymise_keys.bits_of(["ab", "ac"]) == 1
+
+
+def test_a_key_that_is_set_by_new_key_is_not_kept(ex):
+    variable = ex.task(3)["variable"]
+
+    def sets_it():
+        os.environ[variable] = right_key()
+        return os.environ[variable]
+
+    assert found(ex, 3, right_name(ex), sets_it) == RIGHT
+    assert variable not in os.environ
+
+
+def test_what_another_process_does_stays_there():
+    here = []
+    told = hash_and_pseudonymise_keys.elsewhere(lambda: [here.append(1), len(here)])
+    assert (told, here) == ([None, 1], [])
+
+
+@pytest.mark.parametrize("work", [lambda: 1 / 0, lambda: os._exit(3), lambda: object()])
+def test_another_process_that_fails_says_nothing(work):
+    assert hash_and_pseudonymise_keys.elsewhere(work) is None
+
+
+def test_another_process_that_hangs_is_ended(monkeypatch):
+    monkeypatch.setattr(hash_and_pseudonymise_keys, "_PATIENCE", 0.2)
+    assert hash_and_pseudonymise_keys.elsewhere(lambda: time.sleep(60)) is None
+
+
+def test_where_no_process_can_be_split_nothing_is_said(ex, monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    assert found(ex, 3, right_name(ex), right_key) == RIGHT
+
+
+def test_chance_is_not_taken_for_a_leak():
+    for letters in ("01", "0123456789", "0123456789abcdef"):
+        made = [["".join(random.choices(letters, k=64)) for _ in range(8)] for _ in range(40)]
+        assert hash_and_pseudonymise_leaks._stays(made) == ""

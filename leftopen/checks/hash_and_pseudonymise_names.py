@@ -7,19 +7,19 @@ whether people stay apart. Its code is not read.
 import base64
 import hashlib
 import hmac
-import math
 import os
-import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from types import FunctionType
 
 import numpy as np
 
 from leftopen import recover
 from leftopen.audit.crypto import keys
+from leftopen.checks import hash_and_pseudonymise_keys, hash_and_pseudonymise_leaks
+from leftopen.checks.hash_and_pseudonymise_keys import bits_of, elsewhere, text_of
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
@@ -27,8 +27,9 @@ from leftopen.learner import Draw
 
 _VARIABLES = ("PSEUDONYM_KEY", "REGISTER_KEY", "RESEARCH_KEY")
 _PEOPLE = 300
-_ENOUGH_BITS = 58  # in 36.5 million pseudonyms of so many bits, a pair is alike once in 400 times
-_KEY_BITS = 110
+_ENOUGH_BITS = 55.5  # 56 bits: in 36.5 million pseudonyms a pair is alike once in 100 districts
+_MANY_KEYS = 1500  # tried for one number; of 100,000 keys that count, two are alike for certain
+_LONGEST = 3.0  # seconds of the processor for them
 _MOST_ALIKE = 0.5
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
 
@@ -64,17 +65,31 @@ def _numbers(task: Task) -> list[str]:
     return [year[at + beside] for at in range(0, step * (_PEOPLE // 2), step) for beside in (3, 4)]
 
 
-def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> str:
+def _of_all_ages(task: Task) -> list[str]:
+    """Numbers of twenty years of birth, a woman's and a man's each."""
+    found = []
+    for place in range(20):
+        day = date.fromordinal(recover.FIRST.toordinal() + 200 + 1_801 * place)
+        numbers = recover.numbers(task["district"], day, day)
+        found += [numbers[37 * place], numbers[37 * place + 201]]
+    return found
+
+
+def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
     """New keys cannot be guessed; pseudonyms hang on the whole key, and keep people apart."""
     variable, numbers = at.task["variable"], _numbers(at.task)
-    if wrong := _keys(at, new_key):
-        return wrong
-    first, second = _text(new_key, "new_key"), _text(new_key, "new_key")
+
+    def key() -> str:
+        with _environment(variable, None):  # what it sets there is not kept
+            return text_of(new_key, "new_key")
 
     def of(number: str, key: str | None) -> str:
         with _environment(variable, key):
-            return _text(lambda: pseudonym(number), "pseudonym")
+            return text_of(lambda: pseudonym(number), "pseudonym")
 
+    if wrong := hash_and_pseudonymise_keys.judge(at, key):
+        return wrong
+    first, second = key(), key()
     one = of(numbers[0], first)
     at.note("the function", "the same number twice", _same(one == of(numbers[0], first)))
     if one != of(numbers[0], first):
@@ -85,12 +100,18 @@ def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> 
         return _without_key(at.task["salt"], numbers[0], one)
     if wrong := _without_variable(at, of, numbers[0]):
         return wrong
+    if wrong := _few_keys(at, of, key, numbers[0]):
+        return wrong
     for place, near in _nearly(first, second):
         if of(numbers[0], near) == one:
             at.values["place"] = place
             at.note("the function", f"a key with another character {place}", "the same")
             return "part_of_the_key"
     if wrong := _apart(at, numbers, [of(number, first) for number in numbers]):
+        return wrong
+    if wrong := hash_and_pseudonymise_leaks.judge(at, of, key, _of_all_ages(at.task)):
+        return wrong
+    if wrong := _in_another_process(at, of, first, numbers):
         return wrong
     mine = os.environ.get(variable, "")
     if len(mine) >= keys.SHORTEST and keys.in_cells(mine.encode()):
@@ -99,53 +120,38 @@ def _pseudonyms(at: Attempt, pseudonym: FunctionType, new_key: FunctionType) -> 
     return RIGHT
 
 
-def _text(function: Callable[[], object], name: str) -> str:
-    made = function()
-    if not isinstance(made, str):
-        raise BadAnswer(f"`{name}` returned a {type(made).__name__}, and it has to return a str")
-    return made
+def _in_another_process(at: Attempt, of: Callable, key: str, numbers: list[str]) -> str:
+    """Whether two other processes agree, which do not get the people in the same order."""
+    unseen = [_sibling(number) for number in numbers[:2]]
+    one = elsewhere(lambda: {n: of(n, key) for n in unseen})
+    other = elsewhere(lambda: {n: of(n, key) for n in reversed(unseen)}, salted_hash=True)
+    if one is None or other is None:  # no such process here: then it cannot be told
+        return ""
+    at.note("two other processes", "the same numbers, the same key", _same(one == other))
+    return "" if one == other else "another_in_another_process"
+
+
+def _sibling(number: str) -> str:
+    """Another number of the same day, that was not tried before."""
+    return number[:14] + f"{(int(number[14:17]) + 500) % 1000:03d}" + number[17]
+
+
+def _few_keys(at: Attempt, of: Callable, key: Callable[[], str], number: str) -> str:
+    """Whether two of many keys give one number the same pseudonym."""
+    begin, seen = time.thread_time(), set()
+    for tried in range(1, _MANY_KEYS + 1):
+        seen.add(of(number, key()))
+        if len(seen) < tried:
+            at.note("the function", "one number, many keys", "two give the same pseudonym")
+            return "few_keys"
+        if time.thread_time() - begin > _LONGEST:
+            break
+    at.note("the function", "one number, many keys", "all pseudonyms differ")
+    return ""
 
 
 def _same(same: bool) -> str:
     return "the same" if same else "another pseudonym"
-
-
-def _keys(at: Attempt, new_key: FunctionType) -> str:
-    """What is wrong with the keys, or nothing."""
-    made = [_text(new_key, "new_key") for _ in range(_PEOPLE)]
-    different = len(set(made))
-    bits = _bits(made) if different == len(made) else math.log2(different)
-    at.note("new_key", f"call it {_PEOPLE} times", f"{different} different keys")
-    if different == 1:
-        return "same_key_each_time"
-    if _follows_a_seed(new_key):
-        at.note("new_key", "call it twice from the same seed of `random`", "the same key")
-        return "guessable_key"
-    if bits < _KEY_BITS:
-        at.values["bits"] = round(bits)
-        at.note("new_key", "what is random in it", f"about {bits:.0f} bits")
-        return "small_key"
-    return ""
-
-
-def _follows_a_seed(new_key: FunctionType) -> bool:
-    state, other = random.getstate(), np.random.get_state()
-    made = []
-    try:
-        for _ in range(2):
-            random.seed(14)
-            np.random.seed(14)
-            made.append(new_key())
-    finally:
-        random.setstate(state)
-        np.random.set_state(other)
-    return made[0] == made[1]
-
-
-def _bits(texts: list[str]) -> float:
-    """The bits in which texts differ, at most: different characters at each place, as logarithm."""
-    width = min(map(len, texts))
-    return sum(math.log2(len({text[place] for text in texts})) for place in range(width))
 
 
 def _without_key(salt: str, number: str, made: str) -> str:
@@ -218,7 +224,7 @@ def _apart(at: Attempt, numbers: list[str], made: list[str]) -> str:
             at.values["what"] = f"the {what}"
             at.note("the function", f"look for the {what} in the pseudonym", "there it is")
             return "shines_through"
-    bits, different = _bits(made), len(set(made))
+    bits, different = bits_of(made), len(set(made))
     if different == len(made) and (alike := _alike(made)) > _MOST_ALIKE:
         at.values["what"] = "most of what two numbers have in common"
         at.note("two numbers that hardly differ", "characters that are the same", f"{alike:.0%}")
@@ -243,5 +249,5 @@ def _alike(made: list[str]) -> float:
 
 
 QUESTION = Question(
-    asks={"pseudonym": FunctionType, "new_key": FunctionType}, check=_pseudonyms, task=_task
+    asks={"pseudonym": Callable, "new_key": Callable}, check=_pseudonyms, task=_task
 )
