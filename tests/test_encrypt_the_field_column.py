@@ -1,5 +1,6 @@
 """Exercise 13, question 6: columns of PostgreSQL that are sealed, and what is left beside them."""
 
+import random
 import secrets
 
 import psycopg
@@ -64,6 +65,66 @@ def test_columns(lab, tmp_path, monkeypatch):
     # It was logged, and that cannot be taken back by another statement.
     run("ALTER ROLE postgres RESET town.key")
     assert told() == "key_in_log"
+    lab.log.write_bytes(b"")
+    # Kept from the log, the key is in the catalogue, or in another database.
+    quiet = "SET log_statement = 'none'"
+    word = f"'{KEY.hex()}'"
+    with psycopg.connect(lab.inside.uri_of("doors_1"), autocommit=True) as db:
+        db.execute("CREATE DATABASE other")
+    for make, drop in (
+        (f"COMMENT ON TABLE residents IS {word}", "COMMENT ON TABLE residents IS NULL"),
+        (f"CREATE VIEW v AS SELECT {word} AS k", "DROP VIEW v"),
+        (f"CREATE TABLE d (k text DEFAULT {word})", "DROP TABLE d"),
+    ):
+        run(quiet, make)
+        assert told() == "key_in_table", make
+        run(drop)
+    with psycopg.connect(lab.inside.uri_of("other"), autocommit=True) as db:
+        db.execute(quiet)
+        db.execute("CREATE TABLE k AS SELECT decode(%s, 'hex') AS k", [KEY.hex()])
+    assert told() == "key_in_table"
+    with psycopg.connect(lab.inside.uri_of("doors_1"), autocommit=True) as db:
+        db.execute("DROP DATABASE other")
+    assert told() == RIGHT
+    # Copies that are no table like the old one: in another schema, inside a text, in a writing.
+    drops = {"SCHEMA": "DROP SCHEMA past CASCADE", "VIEW": "DROP TABLE t CASCADE"}
+    drops["TABLE"] = "DROP TABLE c"
+    for make in (
+        "CREATE SCHEMA past; CREATE TABLE past.c AS SELECT * FROM spare",
+        "CREATE TABLE c AS SELECT to_jsonb(s) AS line FROM spare s",
+        "CREATE TABLE c AS SELECT s::text AS line FROM spare s",
+        "CREATE TABLE c AS SELECT ARRAY[value] AS line FROM spare",
+        "CREATE TABLE c AS SELECT value::bytea AS line FROM spare",
+        "CREATE TABLE c AS SELECT 'tel ' || value || ' ' AS line FROM spare",
+        "CREATE TABLE c AS SELECT encode(value::bytea, 'base64') AS line FROM spare",
+        "CREATE TABLE c AS SELECT reverse(value) AS line FROM spare",
+        "CREATE TABLE c AS SELECT md5(value) AS line FROM spare",
+        "CREATE TABLE c AS SELECT value AS line FROM spare WHERE person = 7",
+        "CREATE TABLE t AS SELECT * FROM spare; "
+        "CREATE MATERIALIZED VIEW c AS SELECT * FROM t; TRUNCATE t",
+    ):
+        with psycopg.connect(lab.inside.uri_of("doors_1")) as db:
+            db.execute("CREATE TEMPORARY TABLE spare (person integer, value text)")
+            with db.cursor().copy("COPY spare FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            db.execute(make)
+        assert told() == "left_in_clear", make
+        run(next(drop for word, drop in drops.items() if word in make))
+    assert told() == RIGHT
+    # Functions that question 4 refuses, and keys that are guessed.
+    for make, key, wanted in (
+        (lambda key: gcm(key, lambda *_: bytes(12)), KEY, "badly_sealed"),
+        (lambda key: gcm(bytes(32)), KEY, "badly_sealed"),
+        (lambda key: gcm(key, place=lambda _, number: b"%d" % number), KEY, "moved"),
+        (gcm, bytes(32), "weak_key"),
+        (gcm, b"k3" * 16, "weak_key"),
+        (gcm, random.Random(1).randbytes(32), "weak_key"),
+    ):
+        sealed = [(make(key)[0](text, old, row), row) for row, text in rows]
+        with psycopg.connect(lab.inside.uri_of("doors_1")) as db:
+            db.cursor().executemany(f"UPDATE residents SET {new} = %s WHERE person = %s", sealed)
+        assert QUESTIONS[6].check(Attempt(task), lab, key, make) == wanted
     seal(ANOTHER, rows)
     assert told(ANOTHER) == RIGHT
     # A statement that fails is logged all the same.
