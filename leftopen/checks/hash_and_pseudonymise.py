@@ -72,12 +72,19 @@ def _number_from_hash(at: Attempt, number: str) -> str:
     if found[:_ALIKE] == hashes[who][:_ALIKE]:
         return "begins_alike"
     if any(_sha256(number[:17] + sign) == hashes[who] for sign in "0123456789X"):
-        return "check_corrected"
+        standard = number[17] == _check_character(number)
+        return "check_corrected" if standard else "check_character"
     if not number.startswith(f"00{at.task['district']:04d}"):
         return "other_district"
     if number[6:10] != str(at.task["born"][who]):
         return "other_year"
     return "another_number"
+
+
+def _check_character(number: str) -> str:
+    """The check character of ISO 7064, MOD 11-2, which GB 11643 takes."""
+    total = sum(2 ** (17 - n) % 11 * int(digit) for n, digit in enumerate(number[:17]))
+    return "10X98765432"[total % 11]
 
 
 # -- question 2: what each protection leaks ------------------------------------------------------
@@ -123,7 +130,11 @@ def _seconds(task: Task) -> dict[str, dict[str, float]]:
     people, fast, slow = task["people"], task["sha256"], task["argon2"]
     district, day = recover.CANDIDATES, identifiers.SEQUENCES
     return {
-        "unkeyed": {"": district / fast, "once_is_enough": people * district / fast},
+        "unkeyed": {
+            "": district / fast,
+            "once_is_enough": people * district / fast,
+            "all_can_be_tried": math.inf,
+        },
         "salted": {
             "": people * district / fast,
             "salt_needs_each": district / fast,
@@ -131,6 +142,7 @@ def _seconds(task: Task) -> dict[str, dict[str, float]]:
         },
         "argon2id": {
             "": people * day / slow,
+            "salt_is_public": math.inf,
             "date_is_known": people * district / slow,
             "one_person_alone": day / slow,
         },
@@ -138,6 +150,7 @@ def _seconds(task: Task) -> dict[str, dict[str, float]]:
             "": math.inf,
             "key_is_elsewhere": district / fast,
             "key_is_elsewhere ": people * district / fast,
+            "all_keys_tried": 2.0**256 / fast,
         },
     }
 
@@ -150,6 +163,10 @@ def _what_leaks(at: Attempt, seconds: dict, visitors: dict) -> str:
                 f"`{name}` has no number for {', '.join(map(repr, missing))}. "
                 f"It needs four keys: {', '.join(map(repr, WAYS))}"
             )
+    if wrong := [way for way in WAYS if not seconds[way] >= 0]:
+        raise BadAnswer(f"`seconds` for {wrong[0]!r} is no time: give 0 or more, or math.inf")
+    if wrong := [way for way in WAYS if visitors[way] not in range(1, 9)]:
+        raise BadAnswer(f"`visitors` for {wrong[0]!r} is none of the whole numbers from 1 to 8")
     for way, values in _seconds(at.task).items():
         if not _is(seconds[way], values[""]):
             at.note("your answer", f"seconds for {way}", f"{seconds[way]:,.4g}")
@@ -163,6 +180,8 @@ def _what_leaks(at: Attempt, seconds: dict, visitors: dict) -> str:
             at.values["way"] = way
             if way == "salted":
                 return "salt_parts"
+            if visitors[way] < told:
+                return "visitors_missed"
             return "protected_still_joins" if way != "unkeyed" else "visits_counted"
         at.note(f"the column {way}", "different values", str(told))
     return RIGHT
