@@ -25,6 +25,8 @@ START_SECONDS = 60.0
 CONF, HBA = "postgresql.conf", "pg_hba.conf"
 CONNECT_SECONDS = 3
 _PORT_TRIES = 5
+# Of `clientcert=1`, which was right up to version 11, its view says neither a type nor an error.
+_MUTE = "an option behind the method has a value that it does not know"
 _TOOL_SECONDS = 60.0
 _RELOAD_SECONDS = 10.0
 _LONGEST_SOCKET = 103  # bytes of a socket's path, on macOS; Linux takes 107 (unix(4), unix(7))
@@ -252,9 +254,9 @@ class PostgresServer:
                 self._write(HBA, _below_door(hba))
                 rows = connection.execute(
                     "SELECT line_number, error, type FROM pg_hba_file_rules "
-                    "WHERE error IS NOT NULL ORDER BY line_number"
+                    "WHERE error IS NOT NULL OR type IS NULL ORDER BY line_number"
                 ).fetchall()
-                found = [(line - DOOR_LINES, error, kind) for line, error, kind in rows]
+                found = [(line - DOOR_LINES, error or _MUTE, kind) for line, error, kind in rows]
                 if unread := [(line, error) for line, error, kind in found if kind is None]:
                     raise BadLine(*unread[0])
                 self._reload(connection)
