@@ -10,15 +10,18 @@ import functools
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 import psycopg
+import pyarrow as pa
 from psycopg import sql
 
 from leftopen.audit.crypto import ciphertext, search
 from leftopen.cases import tongren
+from leftopen.checks import encrypt_at_rest_and_back_up_kept as kept
+from leftopen.checks import encrypt_at_rest_and_back_up_thin as thin
 from leftopen.checks import sql_lab
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
@@ -87,9 +90,14 @@ def copies_lab(task: Task) -> PostgresLab:
 
 
 @functools.cache
+def _tables() -> Mapping[str, pa.Table]:
+    """The tables with which the question begins."""
+    return sample(sql_lab.SEED, 240, 3, (DATABASE,))[DATABASE]
+
+
+@functools.cache
 def _residents() -> list[dict]:
-    """The rows with which the question begins."""
-    return sample(sql_lab.SEED, 240, 3, (DATABASE,))[DATABASE]["residents"].to_pylist()
+    return _tables()["residents"].to_pylist()
 
 
 def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -> str:
@@ -97,8 +105,8 @@ def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -
     if not lab.log.exists():
         raise BadAnswer(
             f"The log {lab.log.name} was removed, and the server still writes into what nobody can "
-            "read. Begin the question again, with the cell that has ex.lab; to empty a log, write "
-            'an empty text: lab.log.write_text("")'
+            "read. lab.restart() makes a new one; to empty a log, write an empty text: "
+            'lab.log.write_text("")'
         )
     with operator(lab) as connection:
         connection.execute("CHECKPOINT")  # what is in memory alone would reach the disk later
@@ -107,7 +115,36 @@ def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -
             found = _found(lab, connection)
             return _without_column(at, found)
         fault = _readable(at, connection, columns, unseal)
-        return fault or _judge(at, _found(lab, connection))
+        fault = fault or _judge(at, _found(lab, connection)) or _thin(at, lab, connection)
+    if fault:
+        return fault
+    if place := kept.key_beside(unseal, lab.log.parent):
+        at.note("in the files", "look for your key", "there")
+        at.values["place"] = _kind(place)
+        return "key_on_server"
+    at.note("in the files", "look for your key", "not there")
+    starts = kept.starts_again(lab)
+    at.note("on a copy of the files", "start the server", "it starts" if starts else "it ends")
+    return RIGHT if starts else "does_not_start"
+
+
+def _thin(at: Attempt, lab: PostgresLab, connection: psycopg.Connection) -> str | None:
+    """Whether numbers are kept in another writing, in a table or in somebody's file."""
+    numbers = {row["person"]: row["id_number"] for row in _residents()}
+    found = thin.places(lab, connection, numbers, lab.log)
+    for place, (count, how) in sorted(found.items()):
+        at.note("in tables and files", f"numbers in another writing in {place}", f"{count}, {how}")
+        at.values.update(place=place, count=count, encoding=how)
+    if not found:
+        at.note("in tables and files", "numbers in another writing", "none")
+    return "disguised" if found else None
+
+
+def _kind(place: str) -> str:
+    """What a file is, in words that do not vary."""
+    if place.startswith(_WAL):
+        return "the write-ahead log"
+    return "a data file" if place.startswith(_DATA) else place
 
 
 def _columns(connection: psycopg.Connection) -> list[str]:
@@ -149,7 +186,11 @@ def _readable(
     done = sum(value is not None for value in sealed.values())
     at.note("in the table residents", "numbers in plain text", str(still))
     if still:
-        at.values.update(plain_count=still, sealed_count=done)
+        each = f"{done} of {len(sealed)} rows have" if done < len(sealed) else "Each row has"
+        so_far = f"{each} something in {at.task['sealed']}."
+        if not done:
+            so_far = f"The column {at.task['sealed']} is there, and nothing is in it."
+        at.values.update(plain_count=still, so_far=so_far)
         return "new_writes_alone"
     for person, row in wanted.items():
         value = sealed.get(person)
@@ -163,7 +204,12 @@ def _readable(
     if opened < len(wanted):
         at.values["what"] = f"of {len(wanted)} numbers, {opened} open"
         return "lost"
-    return _rest_is_kept(at, connection, wanted)
+    numbers_of = {person: row["id_number"] for person, row in wanted.items()}
+    if how := kept.weakness(unseal, {person: sealed[person] for person in wanted}, numbers_of):
+        at.note("in the table residents", "try the sealed numbers", "not safe")
+        at.values["how"] = how
+        return "badly_sealed"
+    return _rest_is_kept(at, connection, wanted) or _others_are_kept(at, connection)
 
 
 def _column(connection: psycopg.Connection, name: str) -> dict[int, object]:
@@ -196,6 +242,40 @@ def _rest_is_kept(
     return None
 
 
+def _others_are_kept(at: Attempt, connection: psycopg.Connection) -> str | None:
+    """Whether the other tables have their rows, and residents its key and its rules."""
+    for name, table in _tables().items():
+        columns = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
+        query = sql.SQL("SELECT {} FROM public.{}").format(columns, sql.Identifier(name))
+        if name != "residents":
+            there = Counter(connection.execute(query).fetchall())
+            gone = (Counter(tuple(row.values()) for row in table.to_pylist()) - there).total()
+            if gone:
+                at.note("in the database", f"the table {name}", f"{gone} rows gone or changed")
+                at.values["what"] = f"{gone} rows of {name} are not as they were"
+                return "lost"
+    key = connection.execute(_KEY).fetchone()[0]
+    rules = {name for (name,) in connection.execute(_RULES)}
+    lost = ["the primary key of residents is"] if key != ["person"] else []
+    lost += [f"the NOT NULL of {name} is" for name in _NEVER_EMPTY if name not in rules]
+    at.values["what"] = f"{lost[0]} not there any more" if lost else ""
+    if lost:
+        at.note("in the table residents", "its key and its rules", "not as they were")
+    return "lost" if lost else None
+
+
+_NEVER_EMPTY = ("name", "born", "sex", "phone", "building", "flat")
+_RULES = """
+SELECT attname FROM pg_attribute
+WHERE attrelid = 'public.residents'::regclass AND attnotnull AND NOT attisdropped
+"""
+_KEY = """
+SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a
+ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = 'public.residents'::regclass AND i.indisprimary
+"""
+
+
 # -- what lies in the files ---------------------------------------------------------------------
 
 
@@ -219,15 +299,9 @@ def _rows(lab: PostgresLab, connection: psycopg.Connection) -> Iterator[tuple[st
         if database.startswith("template"):
             continue
         with operator(lab, database) as there:
-            for schema, table in there.execute(_TABLES).fetchall():
+            for schema, table in there.execute(thin.TABLES).fetchall():
                 query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(schema, table))
                 yield from ((table, text) for (text,) in there.execute(query))
-
-
-_TABLES = """
-SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1, 2
-"""
 
 
 def _numbers_in(stream: IO[bytes]) -> set[bytes]:
@@ -256,12 +330,12 @@ def _place(name: str, log: Path, connection: psycopg.Connection) -> str:
     return name.removesuffix(f"/{Path(name).name}") if name.count(".gz/") else name
 
 
-def _judge(at: Attempt, found: Counter[str]) -> str:
+def _judge(at: Attempt, found: Counter[str]) -> str | None:
     for place in sorted(found):
         at.note("in the files", f"numbers in plain text in {place}", str(found[place]))
     if not found:
         at.note("in the files", "numbers in plain text", "none")
-        return RIGHT
+        return None
     tables = [place for place in found if place.startswith(("the table ", "a data file"))]
     others = [place for place in tables if place != "the table residents"]
     files = [p for p in found if p not in tables and p not in ("the log", "the write-ahead log")]

@@ -1,0 +1,182 @@
+"""Exercise 15, question 1: numbers that stand there in another writing, which needs no key.
+
+Looked into are the rows of every table and the lines of every file that is not the server's own.
+What the server's own files hold of such writings is not looked for: that takes too long.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from leftopen.audit.crypto import encodings, search
+from leftopen.audit.crypto.ciphertext import is_encoding_of
+from leftopen.checks.sql_probe import operator
+from leftopen.lab_postgres import PostgresLab
+
+_LENGTH = 18  # digits of a number; the last one follows from the others
+_HALF = 9
+_FEW = 5  # numbers that may come together by chance
+_SHORTEST = 9  # bytes of a value that could hold half of a number
+_MOST = 16 << 20  # bytes of a file
+_OWN = ("data/", "pki/")
+_APART = re.compile(rb"[,;|\t]")
+_JOINTS = re.compile(rb"(?<=\d)[ ./:_-](?=[\dX])")  # what people put between digits
+_RUN = re.compile(rb"\d{17,}X?")
+_TOKEN = re.compile(rb"[A-Za-z0-9+/_=\\-]{16,}")
+_DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b")
+
+TABLES = """
+SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1, 2
+"""
+
+
+class Disguises:
+    """Which of some numbers stand in rows of values, and how.
+
+    Args:
+        numbers: person -> number.
+    """
+
+    def __init__(self, numbers: Mapping[int, str]) -> None:
+        self.numbers = {person: number.encode() for person, number in numbers.items()}
+        self._whole = set(self.numbers.values())
+        self._heads = {number[:-1]: number for number in self._whole}
+        self._tails = {number[_HALF:]: number for number in self._whole}
+        self._digests = {
+            form: (number, name)
+            for number in self._whole
+            for name in _DIGESTS
+            for digest in [hashlib.new(name, number).digest()]
+            for form in (digest, digest.hex().encode())
+        }
+        self._seen: dict[bytes, tuple[bytes, str] | None] = {}
+
+    def found(self, rows: Iterable[Sequence[object]]) -> tuple[int, str] | None:
+        """How many numbers stand in some rows, and in which writing most of them.
+
+        A few could be chance: then ``None``.
+        """
+        whole: dict[bytes, str] = {}
+        for row in rows:
+            values = [value for value in map(_bytes, row) if value and len(value) >= _SHORTEST]
+            people = [self.numbers[v] for v in row if isinstance(v, int) and v in self.numbers]
+            for value in values:
+                if told := self._read(value) or self._turned(value, people):
+                    whole.setdefault(*told)
+            for tail, number in self._halves(values):
+                whole.setdefault(number, tail)
+        if len(whole) <= _FEW:
+            return None
+        return len(whole), Counter(sorted(whole.values())).most_common(1)[0][0]
+
+    def _read(self, value: bytes) -> tuple[bytes, str] | None:
+        """The number that a value holds, whoever's it is."""
+        if value not in self._seen:
+            self._seen[value] = self._look(value)
+        return self._seen[value]
+
+    def _look(self, value: bytes) -> tuple[bytes, str] | None:
+        if value in self._digests:
+            number, name = self._digests[value]
+            return number, f"{name}, without a key"
+        if told := self._plain(value):
+            return told
+        for name, inner in (*encodings.layers(value), ("reversed", value[::-1])):
+            if inner in self._digests:
+                number, digest = self._digests[inner]
+                return number, f"{digest} in {name}, without a key"
+            if told := self._plain(inner):
+                return told[0], name if told[1] == "plain text" else f"{told[1]}, {name}"
+        return None
+
+    def _plain(self, text: bytes) -> tuple[bytes, str] | None:
+        for joined, how in ((text, ""), (_JOINTS.sub(b"", text), ", with signs between")):
+            for run in _RUN.findall(joined):
+                for at in range(len(run) - _LENGTH + 2):
+                    if (part := run[at : at + _LENGTH]) in self._whole:
+                        return part, f"plain text{how}"
+                    if number := self._heads.get(part[:-1] if len(part) == _LENGTH else part):
+                        return number, f"plain text without its last sign{how}"
+        return None
+
+    @staticmethod
+    def _turned(value: bytes, numbers: Iterable[bytes]) -> tuple[bytes, str] | None:
+        """The change that turns a person's own number into a value."""
+        for number in numbers:
+            for plain in (number, number[:-1]):
+                if told := is_encoding_of(value, plain):
+                    return number, told
+        return None
+
+    def _halves(self, values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Numbers of which both halves stand in one row, each by itself."""
+        for value in values:
+            number = self._tails.get(value) or self._tails.get(value[::-1])
+            if number and any(v in (number[:_HALF], number[:_HALF][::-1]) for v in values):
+                yield "two halves", number
+
+
+def _bytes(value: object) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, int) and abs(value) >= 10 ** (_SHORTEST - 1):
+        return str(value).encode()
+    return None
+
+
+def places(
+    lab: PostgresLab, connection: psycopg.Connection, numbers: Mapping[int, str], log: Path
+) -> dict[str, tuple[int, str]]:
+    """Where numbers stand in another writing: place -> how many, and which writing.
+
+    Args:
+        lab: the server.
+        connection: the operator's, to any database.
+        numbers: person -> number.
+        log: the server's own log, which is the server's business.
+    """
+    look = Disguises(numbers)
+    every = {}
+    for place, rows in (*_tables(connection, lab), *_files(log)):
+        if told := look.found(rows):
+            every[place] = told
+    return every
+
+
+def _tables(
+    connection: psycopg.Connection, lab: PostgresLab
+) -> Iterator[tuple[str, Iterable[Sequence[object]]]]:
+    names = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+    for (name,) in sorted(names):
+        if not name.startswith("template"):
+            with operator(lab, name) as there:
+                for schema, table in there.execute(TABLES).fetchall():
+                    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
+                    yield f"the table {table}", there.execute(query).fetchall()
+
+
+def _files(log: Path) -> Iterator[tuple[str, list[list[object]]]]:
+    for name, stream in search.streams(log.parent):
+        if name.startswith(_OWN) or name == log.name:
+            continue
+        content = stream.read(_MOST)
+        yield name.partition(".gz/")[0] + (".gz" if ".gz/" in name else ""), _lines(content)
+
+
+def _lines(content: bytes) -> list[list[object]]:
+    """A file as rows: its lines, and those of what it is decoded."""
+    rows = []
+    for text in (content, *(inner for _, inner in encodings.layers(content))):
+        for line in text.splitlines():
+            fields = [field.strip(b" \"'") for field in _APART.split(line)]
+            numbers = [int(field) for field in fields if field.isdigit() and len(field) < 9]
+            rows.append([*fields, line, *_TOKEN.findall(line), *numbers])
+    return rows

@@ -1,0 +1,249 @@
+"""Exercise 15, question 1: other writings, bad seals, a key beside, a log thrown away."""
+
+import base64
+import codecs
+import gzip
+import hashlib
+import os
+import shutil
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+
+from leftopen.checks import encrypt_at_rest_and_back_up_kept as kept
+from leftopen.checks import encrypt_at_rest_and_back_up_thin as thin
+from leftopen.checks.encrypt_at_rest_and_back_up import QUESTIONS
+from leftopen.checks.encrypt_at_rest_and_back_up_copies import _residents
+from leftopen.checks.question import RIGHT, Attempt
+from leftopen.learner import Draw
+from leftopen.proof import sql
+
+NUMBERS = {row["person"]: row["id_number"] for row in _residents()}
+SECRET = bytes(range(32))
+KEY = AESGCM(SECRET)
+
+
+def seal(person, number):
+    nonce = os.urandom(12)
+    return nonce + KEY.encrypt(nonce, number.encode(), str(person).encode())
+
+
+def unseal(person, sealed):
+    return KEY.decrypt(sealed[:12], sealed[12:], str(person).encode()).decode()
+
+
+def sealed_all(write=seal):
+    return {person: write(person, number) for person, number in NUMBERS.items()}
+
+
+# -- another writing ------------------------------------------------------------------------------
+
+DISGUISES = {
+    "base64": lambda n: [base64.b64encode(n.encode()).decode()],
+    "hex": lambda n: [n.encode().hex()],
+    "bytes": lambda n: [n.encode()],
+    "reversed": lambda n: [n[::-1]],
+    "without its last sign": lambda n: [n[:-1]],
+    "signs between": lambda n: [f"{n[:6]} {n[6:14]} {n[14:]}"],
+    "md5": lambda n: [hashlib.md5(n.encode()).hexdigest()],
+    "sha256 in base64": lambda n: [base64.b64encode(hashlib.sha256(n.encode()).digest()).decode()],
+    "two halves": lambda n: [n[:9], n[9:]],
+    "in a sentence": lambda n: [f"the number is {n}, as always"],
+    "gzip": lambda n: [gzip.compress(n.encode())],
+    "rot13": lambda n: [codecs.encode(n, "rot13")],
+    "utf-16": lambda n: [n.encode("utf-16")],
+}
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_a_disguise_is_found_in_rows_whoever_they_are_of(name):
+    rows = [DISGUISES[name](number) for number in NUMBERS.values()]
+    count, how = thin.Disguises(NUMBERS).found(rows)
+    assert count == len(NUMBERS)
+    assert how
+    assert thin.Disguises(NUMBERS).found(rows[:5]) is None, "a few may come together by chance"
+
+
+def test_a_disguise_that_needs_the_number_is_found_beside_its_person():
+    def mask(number, key=b"\x21\x53\x0a"):
+        return bytes(b ^ key[i % 3] for i, b in enumerate(number.encode()))
+
+    rows = [(person, mask(number)) for person, number in NUMBERS.items()]
+    assert thin.Disguises(NUMBERS).found(rows) == (len(NUMBERS), "xor with 3 bytes")
+
+
+def test_what_is_sealed_or_else_is_no_disguise():
+    rows = [(row["person"], *row.values()) for row in _residents()]
+    clean = [[v for v in row if v not in NUMBERS.values()] for row in rows]
+    assert thin.Disguises(NUMBERS).found(clean) is None
+    sealed = [(p, s, s.hex(), base64.b64encode(s).decode()) for p, s in sealed_all().items()]
+    assert thin.Disguises(NUMBERS).found(sealed) is None
+    others = [(number[::-1].replace("0", "7"),) for number in NUMBERS.values()]
+    assert thin.Disguises(NUMBERS).found(others) is None
+
+
+@pytest.mark.parametrize("write", [bytes, base64.b64encode, bytes.hex, gzip.compress])
+def test_a_file_is_read_as_lines_in_each_writing(write):
+    text = "".join(f"{p},{n[:6]}-{n[6:]},somebody\n" for p, n in NUMBERS.items()).encode()
+    written = write(text)
+    content = written.encode() if isinstance(written, str) else written
+    assert thin.Disguises(NUMBERS).found(thin._lines(content))[0] == len(NUMBERS)
+
+
+# -- bad seals ------------------------------------------------------------------------------------
+
+
+def counter_mode(person, number):
+    nonce = os.urandom(16)
+    return nonce + Cipher(algorithms.AES(SECRET), modes.CTR(nonce)).encryptor().update(
+        number.encode()
+    )
+
+
+def open_counter_mode(person, sealed):
+    found = Cipher(algorithms.AES(SECRET), modes.CTR(sealed[:16])).decryptor().update(sealed[16:])
+    return found.decode("latin-1")
+
+
+def restarting(person, number):
+    nonce = (person % 50).to_bytes(12)
+    return nonce + KEY.encrypt(nonce, number.encode(), str(person).encode())
+
+
+def constant(person, number):
+    return bytes(12) + KEY.encrypt(bytes(12), number.encode(), str(person).encode())
+
+
+def unbound(person, number):
+    nonce = os.urandom(12)
+    return nonce + KEY.encrypt(nonce, number.encode(), None)
+
+
+def open_unbound(person, sealed):
+    return KEY.decrypt(sealed[:12], sealed[12:], None).decode()
+
+
+TOKENS = {os.urandom(16): (person, number) for person, number in NUMBERS.items()}
+TOKEN_OF = {person: token for token, (person, _) in TOKENS.items()}
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "words"),
+    [
+        (constant, unseal, "same nonce"),
+        (restarting, unseal, "same nonce"),
+        (unbound, open_unbound, "another"),
+        (counter_mode, open_counter_mode, "another"),
+        (lambda p, n: TOKEN_OF[p], lambda p, s: NUMBERS[p], "does not need it"),
+    ],
+)
+def test_a_bad_seal_is_told(write, read, words):
+    assert words in kept.weakness(read, sealed_all(write), NUMBERS)
+
+
+def test_good_seals_are_good():
+    assert kept.weakness(unseal, sealed_all(), NUMBERS) == ""
+    text = sealed_all(lambda p, n: base64.b64encode(seal(p, n)).decode())
+    assert kept.weakness(lambda p, s: unseal(p, base64.b64decode(s)), text, NUMBERS) == ""
+    header = sealed_all(lambda p, n: b"version one, key seven: " + seal(p, n))
+    assert kept.weakness(lambda p, s: unseal(p, s[24:]), header, NUMBERS) == ""
+    siv = AESSIV(SECRET)
+    fixed = sealed_all(lambda p, n: siv.encrypt(n.encode(), [str(p).encode()]))
+    read = lambda p, s: siv.decrypt(s, [str(p).encode()]).decode()  # noqa: E731
+    assert kept.weakness(read, fixed, NUMBERS) == ""
+
+
+def test_a_key_that_the_function_names_is_found_in_files(tmp_path):
+    secret = os.urandom(32)
+
+    def read(person, sealed):
+        return AESGCM(secret).decrypt(sealed[:12], sealed[12:], None)
+
+    assert kept.key_beside(read, tmp_path) is None
+    for written in (secret, secret.hex().encode(), base64.b64encode(secret)):
+        (tmp_path / "notes.txt").write_bytes(b"the key: " + written)
+        assert kept.key_beside(read, tmp_path) == "notes.txt"
+    assert kept.key_beside(print, tmp_path) is None
+
+
+# -- on a server ----------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("postgres")
+def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
+    question = QUESTIONS[1]
+    task = question.task(Draw("ada", "15"))
+    lab = question.lab(task)
+    values = {}
+
+    def told(read=unseal):
+        at = Attempt(task)
+        found = question.check(at, lab, read)
+        values.clear()
+        values.update(at.values)
+        return found
+
+    def run(*statements):
+        for statement in statements:
+            sql(lab.inside.uri_of("doors_1"), statement)
+
+    try:
+        column = task["sealed"]
+        lab.configure("log_statement = 'none'\nwal_recycle = off")
+        ((copy,),) = sql(
+            lab.inside.uri_of("doors_1"),
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN "
+            "('buildings', 'residents', 'visitors', 'passages')",
+        )
+        run(f"ALTER TABLE residents ADD {column} bytea")
+        assert told() == "new_writes_alone"
+        assert "nothing is in it" in values["so_far"]
+        with psycopg.connect(lab.inside.uri_of("doors_1")) as connection:
+            connection.cursor().executemany(
+                f"UPDATE residents SET {column} = %s WHERE person = %s",
+                [(value, person) for person, value in sealed_all().items()],
+            )
+        assert told() == "new_writes_alone"
+        assert values["so_far"].startswith("Each row")
+        run(
+            f"DROP TABLE {copy}",
+            "UPDATE residents SET id_number = encode(id_number::bytea, 'base64')",
+            "VACUUM FULL residents",
+        )
+        export = next((lab.log.parent / "exports").iterdir())
+        text = gzip.decompress(export.read_bytes())
+        export.unlink()
+        lab.log.write_text("")
+        run("SELECT pg_switch_wal()", "CHECKPOINT")
+        assert told() == "disguised"
+        assert values["encoding"] == "base64"
+        assert values["place"] == "the table residents"
+        run("ALTER TABLE residents DROP id_number")
+        assert told() == RIGHT
+        export.with_suffix("").write_bytes(base64.b64encode(text))
+        assert told() == "disguised"
+        assert values["place"].startswith("exports/")
+        shutil.rmtree(export.parent)
+        run("ALTER TABLE residents ALTER name DROP NOT NULL")
+        assert told() == "lost"
+        assert "NOT NULL of name" in values["what"]
+        run("ALTER TABLE residents ALTER name SET NOT NULL")
+        run("ALTER TABLE residents DROP CONSTRAINT residents_pkey")
+        assert told() == "lost"
+        assert "primary key" in values["what"]
+        run("ALTER TABLE residents ADD PRIMARY KEY (person)")
+        assert told() == RIGHT
+        run("CREATE TABLE kept AS SELECT * FROM visitors WHERE visitor = 1")
+        run("DELETE FROM visitors WHERE visitor = 1")
+        assert told() == "lost"
+        assert values["what"].startswith("1 rows of visitors")
+        run("INSERT INTO visitors SELECT * FROM kept", "DROP TABLE kept")
+        run("SELECT pg_switch_wal()", "CHECKPOINT")
+        for segment in (lab.config_folder / "pg_wal").iterdir():
+            if segment.is_file():
+                segment.unlink()
+        assert told() == "does_not_start"
+    finally:
+        lab.close()
