@@ -7,6 +7,8 @@ comments, views, defaults, functions and settings.
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import date, time
+from decimal import Decimal
 
 import psycopg
 from psycopg import sql
@@ -26,7 +28,8 @@ _CATALOGUE = """
 SELECT 'a function', prosrc FROM pg_proc WHERE pronamespace <> 'pg_catalog'::regnamespace
 UNION ALL SELECT 'a setting', setting FROM pg_settings
 UNION ALL SELECT 'a setting', setconfig::text FROM pg_db_role_setting
-UNION ALL SELECT 'a comment', description FROM pg_description WHERE classoid <> 'pg_proc'::regclass
+UNION ALL SELECT 'a comment', description FROM pg_description
+  WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass
 UNION ALL SELECT 'a comment', description FROM pg_shdescription
 UNION ALL SELECT 'a view', definition FROM pg_views WHERE schemaname !~ '^(pg_|information_)'
 UNION ALL SELECT 'a view', definition FROM pg_matviews
@@ -34,7 +37,9 @@ UNION ALL SELECT 'a default', pg_get_expr(adbin, adrelid) FROM pg_attrdef
 UNION ALL SELECT 'a rule', pg_get_constraintdef(oid) FROM pg_constraint
 """
 _DIGESTS = ("md5", "sha1", "sha256", "sha512")
-_LEAST = 8  # bytes of what may be an encoding of a value
+_LEAST = 8  # bytes of what may be a value, or an encoding of one
+_NUMBERS = (int, float, Decimal)
+_SIMPLE = (str, bytes, date, time)
 
 
 def read(lab: PostgresLab) -> Server:
@@ -44,33 +49,39 @@ def read(lab: PostgresLab) -> Server:
         names = [name for (name,) in connection.execute(_DATABASES).fetchall()]
     for database in names:
         with operator(lab, database) as connection:
-            for where, value in (*_rows(connection, database), *_catalogue(connection)):
-                _put(parts, where, value)
+            for where, row in (*_rows(connection, database), *_catalogue(connection)):
+                _put(parts, where, row)
     return Server({copy: b"\0".join(each) for copy, each in parts.items()})
 
 
-def _rows(connection: psycopg.Connection, database: str) -> Iterator[tuple[str, object]]:
+def _rows(connection: psycopg.Connection, database: str) -> Iterator[tuple[str, tuple]]:
     for schema, table in connection.execute(_TABLES).fetchall():
         named = [database] if database != DATABASE else []
         named += [schema] if named or schema != "public" else []
-        # Each value as PostgreSQL writes it, so that it matters little what type a copy has.
+        # And each row as PostgreSQL writes it, for what lies in arrays, JSON and the like.
         every = sql.SQL("SELECT *, t::text FROM {} AS t").format(sql.Identifier(schema, table))
         with suppress(psycopg.Error):  # it has gone, or its view is not filled
             for row in connection.execute(every).fetchall():
-                yield from ((".".join([*named, table]), value) for value in row)
+                yield ".".join([*named, table]), row
 
 
-def _catalogue(connection: psycopg.Connection) -> Iterator[tuple[str, object]]:
-    yield from connection.execute(_CATALOGUE).fetchall()
+def _catalogue(connection: psycopg.Connection) -> Iterator[tuple[str, tuple]]:
+    for where, text in connection.execute(_CATALOGUE).fetchall():
+        yield where, (text, None)
 
 
-def _put(parts: dict[Copy, dict[bytes, None]], where: str, value: object) -> None:
-    raw = value.encode() if isinstance(value, str) else value
+def _put(parts: dict[Copy, dict[bytes, None]], where: str, row: tuple) -> None:
+    """Keep a row's values, and what they are an encoding of; the row's text where it has more."""
     there = parts.setdefault(Copy(where), {})
-    if not isinstance(raw, bytes) or raw in there:
-        return
-    there[raw] = None
-    if len(raw) >= _LEAST:
+    *values, text = row
+    plain = [str(value) if isinstance(value, _NUMBERS) else value for value in values]
+    if not all(value is None or isinstance(value, _SIMPLE) for value in plain):
+        there[text.encode()] = None
+    for value in plain:
+        raw = value.encode() if isinstance(value, str) else value
+        if not isinstance(raw, bytes) or len(raw) < _LEAST or raw in there:
+            continue
+        there[raw] = None
         for how, inner in encodings.layers(raw):
             parts.setdefault(Copy(where, how), {})[inner] = None
 
