@@ -5,6 +5,7 @@ from wire_asked import Asked, question
 
 from leftopen.checks.question import RIGHT, UNTOUCHED
 from leftopen.engines.pki import Authority
+from leftopen.errors import ConfigRefused
 
 postgres = pytest.mark.needs("postgres")
 
@@ -79,6 +80,17 @@ def test_nobody_gets_in_by_another_database_or_account(asked):
         assert found["with"].startswith(with_), rules
         assert name in (one, found["name"]), rules
         assert database in ("", found["database"]), rules
+
+
+@postgres
+@question(5)
+def test_the_way_of_an_older_postgresql_is_refused_aloud(asked):
+    """Its view of the file says neither a type nor an error of this line; the server stays shut."""
+    before, line = asked.lab.hba, "hostssl doors_1 all all scram-sha-256 clientcert=1"
+    with pytest.raises(ConfigRefused, match=r"Line 2 .*: an option behind the method has a value"):
+        asked.lab.configure(f"local all all peer\n{line}", file="pg_hba.conf")
+    assert asked.lab.hba == before
+    asked.lab.restart()
 
 
 @postgres

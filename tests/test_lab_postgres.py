@@ -125,10 +125,6 @@ REFUSED_HBA = [
     ("host all all all scramm", 'Line 1 (`host all all all scramm`): PostgreSQL refuses this: inv'),
     ("# a\n\nhost all all", "Line 3 (`host all all`): PostgreSQL refuses this: end-of-line before"),
     ("host all all 10.0.0.0/99 trust", "Line 1 (`host all all 10.0.0.0/99 trust`): PostgreSQL"),
-    (
-        "host all all all trust\nhostssl all all all scram-sha-256 clientcert=1",  # the way of 11
-        "Line 2 (`hostssl all all all scram-sha-256 clientcert=1`): PostgreSQL refuses this: an op",
-    ),
     ("\nhosts all all all trust\n", "Line 1 (`hosts all all all trust`): PostgreSQL refuses this"),
     ("local all all md5x\nhost all all all trust", "Line 1 (`local all all md5x`): PostgreSQL re"),
 ]  # fmt: skip
