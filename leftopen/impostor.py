@@ -60,6 +60,8 @@ class Impostor:
         uri: its address, as the driver wants it; no account, and nothing of TLS, stands in it.
         heard: the logins that clients handed over, each once: ``"name:password"``, or the name
             with what it handed over in place of a password.
+        let_through: how many of the next connections it leaves alone: they lead to the server, and
+            it understands nothing of them.
 
     Raises:
         LeftOpenError: the kind is none of these, or the lab is closed.
@@ -81,6 +83,7 @@ class Impostor:
         self._ears = Ears(lab.inside.port if lab else None, Tape(_LIMIT))
         self.heard = self._ears.heard
         self._context = None if kind == NO_TLS else _context(lab, kind, authority)
+        self.let_through = 0
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
         self._sockets: set[socket.socket] = set()
@@ -172,6 +175,10 @@ class Impostor:
         try:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.let_through:
+                self.let_through, agreed = self.let_through - 1, True
+                await talk.leave_alone(client)
+                return
             async with asyncio.timeout(SECONDS):
                 ends = await self._agree(client)
             agreed = True

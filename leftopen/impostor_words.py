@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 import re
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -83,6 +84,22 @@ class Conversation:
             with contextlib.suppress(asyncio.CancelledError):
                 await back
 
+    async def leave_alone(self, client: socket.socket) -> None:
+        """Pass on what both say as it is, and understand nothing of it; until one has ended."""
+        if self.ears.server_port is None:
+            return
+        server = await loopback.connect_async(loopback.HERE, self.ears.server_port, SECONDS)
+        ways = [
+            asyncio.ensure_future(_pour(*pair)) for pair in ((client, server), (server, client))
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            server.close()
+
     async def _answers(self, client: asyncio.StreamWriter, server: Ends | None) -> None:
         with contextlib.suppress(OSError):
             while server is not None and (data := await server[0].read(_CHUNK)):
@@ -134,6 +151,12 @@ class Conversation:
             with contextlib.suppress(OSError):
                 return await self.server(tls=tls)
         return None
+
+
+async def _pour(source: socket.socket, target: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, _CHUNK):
+        await loop.sock_sendall(target, data)
 
 
 class Http(Conversation):

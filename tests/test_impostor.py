@@ -357,6 +357,20 @@ def test_the_other_name_is_of_the_authority_that_clients_trust(mongodb):
 
 
 @pytest.mark.needs("postgres")
+def test_a_connection_that_is_let_through_is_the_server_s_own(postgres):
+    verifies = POSTGRES["verifies"][0]
+    with Impostor(postgres) as impostor:
+        impostor.let_through = 1
+        assert verifies(postgres, impostor.port) == SECRET
+        with pytest.raises(psycopg.OperationalError, match="certificate"):
+            verifies(postgres, impostor.port)
+        assert (impostor.heard, impostor.sent, impostor.hung_up) == ([], b"", 1)
+        with pytest.raises(psycopg.OperationalError):
+            POSTGRES["require"][0](postgres, impostor.port)
+        assert impostor.heard == [f"{NAME}:{PASSWORD}"]
+
+
+@pytest.mark.needs("postgres")
 def test_nonsense_does_not_stop_it(postgres):
     with Impostor(postgres) as impostor:
         for words in (b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\x04\xd2\x16\x2e", b"\xff" * 100, b""):

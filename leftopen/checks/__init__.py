@@ -5,6 +5,7 @@ import importlib
 import numbers
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
@@ -161,10 +162,11 @@ class Exercise:
                 return Verdict(Kind.NOT_ATTEMPTED, text)
         for (name, wanted), given in zip(asks.items(), answer, strict=True):
             if not isinstance(given, wanted) or (wanted is not bool and isinstance(given, bool)):
+                named = "function" if wanted is Callable else wanted.__name__
                 return Verdict(
                     Kind.ERROR,
                     f"The type of `{name}` is `{type(given).__name__}`, and the question asks for "
-                    f"`{wanted.__name__}`. Nothing was tried. The call is {call}.",
+                    f"`{named}`. Nothing was tried. The call is {call}.",
                 )
             if isinstance(given, Lab) and not given.is_running:
                 return _blocked(given)

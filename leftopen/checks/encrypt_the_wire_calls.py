@@ -1,0 +1,274 @@
+"""A function that opens a connection, called with its server's place and with impostors' places.
+
+What counts is what the impostors heard. A client that looks at authority and name says nothing to
+any of them, not even its name; so each word is one too many.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pymongo
+from opensearchpy import OpenSearch, RequestsHttpConnection
+from pymongo import common
+
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, Attempt
+from leftopen.impostor import NO_TLS, OTHER_AUTHORITY, OTHER_NAME, Impostor
+from leftopen.impostor_sql import PROOF
+from leftopen.lab import Lab
+from leftopen.lab_opensearch import quiet
+
+_PATIENCE = 8.0  # seconds that the true server has for one call
+_SHORT = 4.0  # seconds that a client has with an impostor
+_LOOK = 0.02  # seconds between two looks at a call
+_A_MOMENT = 2.0  # seconds after which a MongoClient gives up an impostor
+_ENOUGH = 2  # conversations that a client ended without a word: it will not come to another end
+_HERE, _NAME = "127.0.0.1", "localhost"
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # which the library requests prefers
+
+
+class NotThere(Exception):
+    """A client that reads, and finds another database than the one of the question."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What the check must know of a driver.
+
+    Attributes:
+        gives: what a learner's function returns.
+        read: reads something of the lab with it, and raises what the driver raises; returns as
+            whom the server knows it, where that can be another account than the one of the task.
+        refused: whether an error is the server's refusal of a login, or of the reading.
+        errors: what the driver raises of a connection.
+        mistakes: words in such an error that are about the function, and not about the server.
+        calls: how often to come back to an impostor.
+    """
+
+    gives: type
+    read: Callable[..., str | None]
+    refused: Callable[[Exception], bool]
+    errors: tuple[type[Exception], ...]
+    mistakes: tuple[str, ...] = ()
+    calls: int = 1
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a function is sent: an impostor of a kind, under a name, with words for the evidence.
+
+    With ``let_through`` the first connection of each call leads to the true server.
+    """
+
+    kind: str
+    words: str
+    host: str = _HERE
+    let_through: int = 0
+
+
+_FIRST = (
+    _Place(OTHER_AUTHORITY, "an impostor with the right name, of another authority"),
+    _Place(OTHER_NAME, "an impostor of the right authority, with another name"),
+    _Place(NO_TLS, "an impostor that speaks no TLS"),
+)
+_THEN = (
+    _Place(OTHER_AUTHORITY, "another authority, called localhost", _NAME),
+    _Place(OTHER_NAME, "another name, called localhost", _NAME),
+    _Place(OTHER_AUTHORITY, "an impostor behind a first connection to the true server", _HERE, 1),
+)
+
+
+class _Call:
+    """One call of a learner's function, and what its client reads; in a thread of its own."""
+
+    def __init__(
+        self, driver: Driver, connect: Callable, host: str, port: int, seconds: float
+    ) -> None:
+        self._driver, self._connect, self._place = driver, connect, (host, port)
+        self._seconds = seconds
+        self.error: BaseException | None = None
+        self.returned = False
+        self.given: object = None
+        self.account: str | None = None
+        self._before: int | None = None
+        self._deadline = time.monotonic() + 2 * seconds + 1
+        self._thread = threading.Thread(target=self._run, name="leftopen-client", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        client = None
+        try:
+            with quiet():
+                client = self.given = self._connect(*self._place)
+                self.returned = True
+                if isinstance(client, self._driver.gives):
+                    with pymongo.timeout(self._seconds):
+                        self.account = self._driver.read(client)
+        except BaseException as error:  # told to the learner
+            self.error = error
+        finally:
+            if isinstance(client, self._driver.gives):
+                with contextlib.suppress(Exception):
+                    client.close()
+
+    def ended(self, refusals: int = 0) -> bool:
+        """Whether it is done, or its time is over, or enough was seen of its client.
+
+        Args:
+            refusals: how many conversations were ended without a word until now.
+        """
+        if not self.hangs or time.monotonic() > self._deadline:
+            return True
+        if self.returned and self._before is None:
+            self._before = refusals  # what happened before the function returned does not count
+        enough = self._before is not None and refusals - self._before >= _ENOUGH
+        if enough:
+            with contextlib.suppress(Exception):
+                self.given.close()
+        return enough
+
+    @property
+    def hangs(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def served(self) -> bool:
+        """Whether it returned a client that could read."""
+        done = not self.hangs and self.error is None
+        return done and isinstance(self.given, self._driver.gives)
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What came of the impostors: what each one heard that did, and who was served all the same."""
+
+    heard: dict[_Place, list[str]]
+    served: bool
+
+    @property
+    def kinds(self) -> set[str]:
+        return {place.kind for place in self.heard}
+
+    @property
+    def proofs_alone(self) -> bool:
+        """Whether something was heard, and nothing more than proofs of passwords."""
+        logins = [login for logins in self.heard.values() for login in logins]
+        return bool(logins) and all(PROOF in login for login in logins)
+
+
+def judge(at: Attempt, lab: Lab, connect: Callable, driver: Driver) -> str:
+    """Call a function with the true server's port, and with those of impostors."""
+    with _mongo_waits(_PATIENCE):
+        true = _Call(driver, connect, _HERE, lab.inside.port, _PATIENCE)
+        while not true.ended():
+            time.sleep(_LOOK)
+    refused = isinstance(true.error, NotThere) or (
+        isinstance(true.error, Exception) and driver.refused(true.error)
+    )
+    if not refused:
+        _refuse_mistakes(true, driver)
+    answer = "answered" if true.served else "refused" if refused else "no connection"
+    at.note("your client", "read from the true server", answer)
+    if true.account not in (None, at.task["account"]):
+        at.note("your client", "ask the true server as whom it came", true.account)
+        at.values["who"] = true.account
+        return "another_account"
+    with _mongo_waits(_A_MOMENT):
+        met = _meet(at, lab, connect, driver, _FIRST)
+        if not true.served:
+            return _not_served(at, refused, met, true.given)
+        if met.proofs_alone:
+            return "bound_alone"
+        if met.heard:
+            return _fault(met)
+        if met.served:
+            return "elsewhere"
+        met = _meet(at, lab, connect, driver, _THEN)
+    if not met.heard:
+        return RIGHT
+    names = [place for place in met.heard if place.host == _NAME]
+    return _fault(met) if names else "another_connection"
+
+
+def _not_served(at: Attempt, refused: bool, met: _Met, given: object) -> str:
+    if met.heard and (refused or NO_TLS not in met.kinds):
+        return "two_faults"
+    if refused:
+        return "no_login"
+    if isinstance(given, OpenSearch) and issubclass(
+        given.transport.connection_class, RequestsHttpConnection
+    ):
+        for name in filter(os.environ.get, _BUNDLES):
+            at.note("this machine", f"{name} is set", "the library requests prefers it to ca_certs")
+    return "in_clear" if met.heard else "trusts_nobody"
+
+
+def _fault(met: _Met) -> str:
+    if NO_TLS in met.kinds:
+        return "falls_back"
+    return "any_certificate" if OTHER_AUTHORITY in met.kinds else "any_name"
+
+
+@contextlib.contextmanager
+def _mongo_waits(seconds: float) -> Iterator[None]:
+    """Let a MongoClient that says nothing about it look for its server for so long, and not 30 s.
+
+    What a function does after its first try has failed is then seen, too.
+    """
+    before = common.SERVER_SELECTION_TIMEOUT
+    common.SERVER_SELECTION_TIMEOUT = seconds
+    try:
+        yield
+    finally:
+        common.SERVER_SELECTION_TIMEOUT = before
+
+
+def _refuse_mistakes(call: _Call, driver: Driver) -> None:
+    """A mistake in the function says nothing about its TLS."""
+    if call.hangs:
+        raise BadAnswer(
+            "connect did not come to an end with the server's own address. Look for a wait "
+            "without a limit"
+        )
+    if call.error is None and not call.served:
+        raise BadAnswer(
+            f"The type of what connect returned is {type(call.given).__name__}. It is to be "
+            f"{driver.gives.__name__}, behind the word return"
+        )
+    if call.error is None:
+        return
+    words = str(call.error)
+    if not isinstance(call.error, driver.errors) or any(part in words for part in driver.mistakes):
+        kind = type(call.error).__name__
+        raise BadAnswer(
+            f"connect has a mistake that is none of TLS. It raised {kind}"
+            f"{f': {words}' if words else ''}"
+        )
+
+
+def _meet(
+    at: Attempt, lab: Lab, connect: Callable, driver: Driver, places: tuple[_Place, ...]
+) -> _Met:
+    """Call a function with the places of impostors, all at once, and note what each one heard."""
+    with contextlib.ExitStack() as open_:
+        there = {place: open_.enter_context(Impostor(lab, place.kind)) for place in places}
+        calls: dict[_Place, _Call] = {}
+        for turn in range(driver.calls):
+            deaf = [place for place in places if turn == 0 or not there[place].heard]
+            for place in deaf:
+                there[place].let_through = place.let_through
+                where = place.host, there[place].port
+                calls[place] = _Call(driver, connect, *where, _SHORT)
+            while deaf:
+                time.sleep(_LOOK)
+                deaf = [p for p in deaf if not calls[p].ended(there[p].hung_up)]
+        heard = {p: list(there[p].heard) for p in places if there[p].heard or there[p].sent}
+        for place in places:
+            what = (heard.get(place) or ["what it was told"])[0]
+            at.note("your client", place.words, f"heard {what}" if place in heard else "nothing")
+        deaf = [place for place in places if place not in heard]
+        return _Met(heard, any(calls[place].served for place in deaf))

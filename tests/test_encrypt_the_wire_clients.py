@@ -1,0 +1,266 @@
+"""Exercise 12, questions 2 to 4: clients as people write them, wrong ones and right ones."""
+
+import functools
+import socket
+import ssl
+import time
+
+import psycopg
+import pytest
+from pymongo import MongoClient, common
+from pymongo.errors import ServerSelectionTimeoutError
+from wire_asked import Asked, question
+
+from leftopen.checks import encrypt_the_wire_calls
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT
+
+mongodb = pytest.mark.needs("mongodb")
+postgres = pytest.mark.needs("postgres")
+
+
+@pytest.fixture(scope="module")
+def asked(request):
+    found = Asked(request.param)
+    yield found
+    found.lab.close()
+
+
+# -- 2: a client of MongoDB -----------------------------------------------------------------------
+
+
+def mongo(asked, **how):
+    """A client as a learner would write it, with other options."""
+    login = {"username": asked.task["account"], "password": asked.task["password"]}
+    options = {"tls": True, "tlsCAFile": str(asked.lab.certificates.ca)}
+    return lambda host, port: MongoClient(host, port, **options, **login, **how)
+
+
+@mongodb
+@question(2)
+def test_clients_of_mongodb_that_are_right(asked):
+    verifies = mongo(asked)
+
+    def by_its_name(_, port):
+        return verifies("localhost", port)
+
+    def patient(host, port):
+        client = mongo(asked, serverSelectionTimeoutMS=1500)(host, port)
+        for _ in range(2):
+            try:
+                client.admin.command("ping")
+            except ServerSelectionTimeoutError:
+                continue
+            break
+        return client
+
+    for connect in (by_its_name, patient, functools.partial(verifies)):
+        assert asked.told(connect) == RIGHT, asked.at.tried
+
+
+@mongodb
+@question(2)
+def test_a_login_that_is_refused_hides_nothing(asked):
+    wrong = {"authSource": "sensenets"}
+    lax = {"tlsAllowInvalidCertificates": True}
+    assert asked.told(mongo(asked, **wrong)) == "no_login"
+    assert len(asked.at.tried) == 4, "no impostor heard a word: each was tried"
+    assert asked.told(mongo(asked, **wrong, **lax)) == "two_faults"
+    assert asked.told(lambda host, port: MongoClient(host, port, tls=True, **lax)) == "two_faults"
+
+
+def looks_first(ca, then):
+    """Look at the certificate on a connection of its own."""
+
+    def connect(host, port):
+        trusts = ssl.create_default_context(cafile=ca)
+        with socket.create_connection((host, port), 4) as plain:
+            trusts.wrap_socket(plain, server_hostname=host).close()
+        return then(host, port)
+
+    return connect
+
+
+@mongodb
+@question(2)
+def test_who_looks_on_another_connection_is_told_so(asked):
+    ca = str(asked.lab.certificates.ca)
+    lax = mongo(asked, tlsAllowInvalidCertificates=True)
+    assert asked.told(looks_first(ca, lax)) == "another_connection"
+    assert asked.told(looks_first(ca, mongo(asked))) == RIGHT
+
+
+@mongodb
+@question(2)
+def test_who_looks_for_one_of_the_two_names_alone_is_told_so(asked):
+    def numbers_alone(host, port):
+        return mongo(asked, tlsAllowInvalidHostnames=host != "127.0.0.1")(host, port)
+
+    assert asked.told(numbers_alone) == "any_name"
+
+
+@mongodb
+@question(2)
+def test_clients_of_mongodb_that_try_again_without_looking(asked):
+    verifies = mongo(asked)
+
+    def then_anybody(host, port):
+        client = verifies(host, port)
+        try:
+            client.admin.command("ping")
+        except ServerSelectionTimeoutError:
+            client.close()
+            return mongo(asked, tlsAllowInvalidCertificates=True)(host, port)
+        return client
+
+    def then_any_name(host, port):
+        client = verifies(host, port)
+        try:
+            client.sensenets.trackers.find_one()
+        except ServerSelectionTimeoutError:
+            return mongo(asked, tlsAllowInvalidHostnames=True)(host, port)
+        return client
+
+    assert asked.told(then_anybody) == "any_certificate"
+    assert asked.told(then_any_name) == "any_name"
+
+
+@mongodb
+@question(2)
+def test_one_client_for_all_places_is_elsewhere(asked):
+    kept = mongo(asked)("127.0.0.1", asked.lab.inside.port)
+    assert asked.told(lambda host, port: kept) in ("elsewhere", RIGHT)  # it is closed after a call
+    kept = []
+
+    def connect(host, port):
+        if not kept:
+            kept.append(port)
+        return mongo(asked)(host, kept[0])
+
+    assert asked.told(connect) == "elsewhere"
+
+
+@mongodb
+@question(2)
+def test_mistakes_in_a_function_are_the_cell_s(asked, monkeypatch):
+    monkeypatch.setattr(encrypt_the_wire_calls, "_PATIENCE", 0.5)
+
+    def hangs(host, port):
+        time.sleep(60)
+
+    def closed(client):
+        client.close()
+        return client
+
+    def stopped(host, port):
+        raise KeyboardInterrupt
+
+    for connect, words in (
+        (lambda host, port: None, "is NoneType. It is to be MongoClient"),
+        (lambda host, port: "mongodb://", "is str"),
+        (lambda host, port: MongoClient(host, port, tsl=True), "Unknown option"),
+        (lambda host, port: closed(mongo(asked)(host, port)), "after close"),
+        (stopped, "It raised KeyboardInterrupt$"),
+        (lambda host: None, "TypeError"),
+        (lambda host, port: undefined, "NameError"),  # noqa: F821
+        (hangs, "did not come to an end"),
+    ):
+        with pytest.raises(BadAnswer, match=words):
+            asked.told(connect)
+    assert common.SERVER_SELECTION_TIMEOUT == 30
+
+
+# -- 3: a client of PostgreSQL --------------------------------------------------------------------
+
+
+def sql(asked, password=None, **how):
+    login = {"user": asked.task["account"], "password": password or asked.task["password"]}
+    where = {"dbname": "doors_1", **login, **how}
+    return lambda host, port: psycopg.connect(host=host, port=port, **where)
+
+
+@postgres
+@question(3)
+def test_clients_of_postgresql(asked):
+    ca = {"sslrootcert": str(asked.lab.certificates.ca)}
+    bound, scram = {"channel_binding": "require"}, {"require_auth": "scram-sha-256"}
+    dicts = {"row_factory": psycopg.rows.dict_row}
+    for how, wanted in (
+        ({"sslmode": "verify-full", **ca, "hostaddr": "127.0.0.1"}, RIGHT),
+        ({"sslmode": "verify-full", **ca, **bound}, RIGHT),
+        ({"sslmode": "verify-full", **ca, **dicts, "autocommit": True}, RIGHT),
+        ({"sslmode": "verify-ca", **ca, **bound}, "bound_alone"),
+        (bound, "bound_alone"),
+        ({"sslmode": "require", **scram}, "bound_alone"),
+        (scram, "falls_back"),
+        ({"sslmode": "require", **dicts}, "any_certificate"),
+        ({"sslmode": "require", **ca}, "any_name"),
+        ({"sslmode": "allow"}, "falls_back"),
+        ({"sslmode": "prefer", **ca}, "falls_back"),
+        ({"sslmode": "require", "channel_binding": "disable"}, "any_certificate"),
+        ({"sslmode": "verify-full"}, "trusts_nobody"),
+        ({"sslmode": "verify-full", **ca, "password": "another"}, "no_login"),
+        ({"sslmode": "verify-full", **ca, "dbname": "postgres"}, "no_login"),
+        ({"sslmode": "verify-full", **ca, "dbname": "doors_2"}, "no_login"),
+        ({"sslmode": "require", "password": "another"}, "two_faults"),
+        ({"dbname": "postgres"}, "two_faults"),
+    ):
+        assert asked.told(sql(asked, **how)) == wanted, (how, asked.at.tried)
+
+
+@postgres
+@question(3)
+def test_clients_of_postgresql_that_look_elsewhere_or_not_at_all(asked):
+    ca = str(asked.lab.certificates.ca)
+    full = {"sslmode": "verify-full", "sslrootcert": ca}
+
+    def looks_and_goes(host, port):
+        sql(asked, **full)(host, port).close()
+        return sql(asked, sslmode="require")(host, port)
+
+    def numbers_alone(host, port):
+        return sql(asked, **(full if host == "127.0.0.1" else {"sslmode": "require"}))(host, port)
+
+    assert asked.told(looks_and_goes) == "another_connection"
+    assert asked.told(numbers_alone) == "any_certificate"
+
+
+@postgres
+@question(3)
+def test_mistakes_that_are_none_of_tls_are_named(asked):
+    full = {"sslmode": "verify-full", "sslrootcert": str(asked.lab.certificates.ca)}
+
+    def closed(host, port):
+        with sql(asked, **full)(host, port) as connection:
+            return connection
+
+    def failed(host, port):
+        connection = sql(asked, **full)(host, port)
+        with pytest.raises(psycopg.Error):
+            connection.execute("SELECT nothing")
+        return connection
+
+    for connect, words in (
+        (sql(asked, sslmode="verify_full"), "invalid sslmode"),
+        (sql(asked, ssl="on"), "invalid connection option"),
+        (closed, "connection is closed"),
+        (failed, "transaction is aborted"),
+        (lambda host, port: MongoClient(host, port), "is MongoClient. It is to be Connection"),
+    ):
+        with pytest.raises(BadAnswer, match=words):
+            asked.told(connect)
+
+
+@postgres
+@question(3)
+def test_a_name_that_is_always_the_same_is_looked_at(asked):
+    """Whoever writes the impostor's name into the client is told so by the true server."""
+    ca = str(asked.lab.certificates.ca)
+
+    def connect(_, port):
+        place = {"host": "warehouse.localhost", "hostaddr": "127.0.0.1", "port": port}
+        login = {"user": asked.task["account"], "password": asked.task["password"]}
+        how = {"sslmode": "verify-full", "sslrootcert": ca, "dbname": "doors_1"}
+        return psycopg.connect(**place, **login, **how)
+
+    assert asked.told(connect) in ("trusts_nobody", "two_faults")
