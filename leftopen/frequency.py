@@ -105,6 +105,37 @@ def guessed(truth: Sequence[str], public: Mapping[str, float]) -> float:
     return sum(value == commonest for value in truth) / len(truth)
 
 
+def confused(
+    sealed: Sequence[bytes], truth: Sequence[str], public: Mapping[str, float]
+) -> list[str]:
+    """The values that :func:`match` takes for others, the commonest first."""
+    names = beside(sealed, truth, public)
+    return names[names["in truth"] != names["named"]]["in truth"].tolist()
+
+
+def by_length(
+    sealed: Sequence[bytes],
+    truth: Sequence[str],
+    public: Mapping[str, float],
+    sizes: Mapping[str, int],
+) -> float:
+    """The share of the rows that are right when each is named by the length of its ciphertext.
+
+    It gets the commonest value whose ciphertext is as long. No two ciphertexts need be equal.
+
+    Args:
+        sealed: the column, a ciphertext a row.
+        truth: what each row holds.
+        public: value -> how common it is elsewhere; counts or shares.
+        sizes: value -> bytes of its ciphertext, which whoever knows the cipher can compute.
+    """
+    commonest: dict[int, str] = {}
+    for value in sorted(public, key=public.__getitem__, reverse=True):
+        commonest.setdefault(sizes[value], value)
+    named = (commonest.get(len(one)) for one in sealed)
+    return sum(one == other for one, other in zip(named, truth, strict=True)) / len(truth)
+
+
 class District(NamedTuple):
     """An invented district, and what is published of such districts."""
 

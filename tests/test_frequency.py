@@ -204,3 +204,23 @@ def test_names_stand_beside_the_truth_and_the_counts():
 def test_percent_leaves_the_number_of_values():
     table = pd.DataFrame({"values": [2], "recovered": [0.12345]})
     assert frequency.percent(table).iloc[0].tolist() == [2, 12.34]
+
+
+def test_lengths_alone_name_the_commonest_value_of_each_length():
+    sizes = {"home": 82, "shop": 82, "office": 98}
+    truth = ["home", "home", "shop", "office", "office"]
+    sealed = [bytes([number]) * sizes[value] for number, value in enumerate(truth)]
+    assert frequency.by_length(sealed, truth, {"home": 5, "shop": 1, "office": 9}, sizes) == 0.8
+    assert frequency.by_length(sealed, truth, {"home": 1, "shop": 5, "office": 9}, sizes) == 0.6
+    # Filled up, all have one length, and only the guess is left that needs no ciphertext.
+    public, filled = {"home": 5, "shop": 1, "office": 3}, dict.fromkeys(sizes, 98)
+    sealed = [bytes([number]) * 98 for number in range(5)]
+    share = frequency.by_length(sealed, truth, public, filled)
+    assert share == frequency.guessed(truth, public) == 0.4
+
+
+def test_confused_values_are_those_that_another_name_was_given():
+    truth = ["a"] * 5 + ["b"] * 3 + ["c"] * 2
+    sealed = [value.encode() for value in truth]
+    assert frequency.confused(sealed, truth, {"a": 9, "b": 4, "c": 2}) == []
+    assert frequency.confused(sealed, truth, {"a": 9, "b": 2, "c": 4}) == ["b", "c"]
