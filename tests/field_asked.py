@@ -1,0 +1,38 @@
+"""A question of exercise 13 with its server, for the tests of its checks."""
+
+import pytest
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.encryption import ClientEncryption
+
+from leftopen.checks import encrypt_the_field_vault as vault
+from leftopen.checks.encrypt_the_field import QUESTIONS
+from leftopen.checks.question import Attempt
+from leftopen.learner import Draw
+
+
+class Asked:
+    """A question with its server, and what a check says of it."""
+
+    def __init__(self, number, learner="ada"):
+        self.question = QUESTIONS[number]
+        self.task = self.question.task(Draw(learner, "13"))
+        self.lab = self.question.lab(self.task)
+        self.client = MongoClient(self.lab.inside.uri, tz_aware=True)
+        self.people = self.client["sensenets"]["people"]
+
+    def told(self, *answer):
+        return self.question.check(Attempt(self.task), self.lab, *answer)
+
+    def encryption(self, place=vault.VAULT, **masters):
+        providers = {name.replace("_", ":"): {"key": key} for name, key in masters.items()}
+        return ClientEncryption(providers, place, self.client, CodecOptions(tz_aware=True))
+
+    def close(self):
+        self.client.close()
+        self.lab.close()
+
+
+def question(number):
+    """Let a test have this question as its fixture ``asked``."""
+    return pytest.mark.parametrize("asked", [number], indirect=True)
