@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pymongo import MongoClient
 
@@ -253,49 +252,6 @@ def test_backups_that_are_open_or_not_whole(asked, tmp_path):
         backup.seal(gone, late / "c", public)
         assert asked.told(late, identity) == "lost_before"
         assert asked.values["names"] == "people, settings"
-
-
-# -- 3: a manifest ------------------------------------------------------------------------------
-
-
-def test_a_manifest_is_not_fooled_by_what_is_kept_elsewhere_or_says_yes():
-    asked, kept = Asked(3), {}
-
-    def remember(folder, key):
-        kept[True] = sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-    with pytest.raises(BadAnswer, match="added no file"):
-        asked.told(remember, lambda *_: True)
-    sign, check = backup.sign_manifest, backup.check_manifest
-    assert asked.told(sign, lambda *_: True) == "content_free"
-    assert asked.told(sign, lambda *_: None) == "own_refused"
-    assert asked.told(sign, lambda *_: 1 / 0) == "own_refused"
-    assert "ZeroDivisionError" in asked.values["said"]
-    assert asked.told(sign, check) == RIGHT
-
-    def spoil(folder, key):
-        sign(folder, key)
-        next(path for path in folder.rglob("*.age")).write_bytes(b"")
-
-    with pytest.raises(BadAnswer, match="changed or removed"):
-        asked.told(spoil, check)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "text"),
-    [(form.Encoding.PEM, bytes)]
-    + [(form.Encoding.DER, text) for text in (bytes, base64.b64encode, bytes.hex)],
-)
-def test_a_private_key_in_the_folder_is_found_in_each_form(encoding, text):
-    def careless(folder, key):
-        told = key.private_bytes(encoding, form.PrivateFormat.PKCS8, form.NoEncryption())
-        written = text(told)
-        path = folder / "old" / "key"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(written if isinstance(written, bytes) else written.encode())
-        backup.sign_manifest(folder, key)
-
-    assert Asked(3).told(careless, backup.check_manifest) == "private_key_beside"
 
 
 # -- 4: the day after ---------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Exercise 15, question 3: ways to sign a folder, and whether a stranger gets past them."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -7,7 +8,9 @@ import zlib
 
 import pytest
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization as form
 
+from leftopen import backup
 from leftopen.checks import encrypt_at_rest_and_back_up_forgery as forgery
 from leftopen.checks.encrypt_at_rest_and_back_up import QUESTIONS
 from leftopen.checks.probe import BadAnswer
@@ -255,3 +258,44 @@ def test_an_answer_that_is_a_text_is_no_answer():
     found, at = told(sign, lambda folder, key: exit(1))
     assert found == "own_refused"
     assert at.values["said"] == "it raises SystemExit"
+
+
+def test_a_manifest_is_not_fooled_by_what_is_kept_elsewhere_or_says_yes():
+    kept = {}
+
+    def remember(folder, key):
+        kept[True] = sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+    with pytest.raises(BadAnswer, match="added no file"):
+        told(remember, lambda *_: True)
+    sign, check = backup.sign_manifest, backup.check_manifest
+    assert told(sign, lambda *_: True)[0] == "content_free"
+    assert told(sign, lambda *_: None)[0] == "own_refused"
+    found, at = told(sign, lambda *_: 1 / 0)
+    assert found == "own_refused"
+    assert "ZeroDivisionError" in at.values["said"]
+    assert told(sign, check)[0] == RIGHT
+
+    def spoil(folder, key):
+        sign(folder, key)
+        next(path for path in folder.rglob("*.age")).write_bytes(b"")
+
+    with pytest.raises(BadAnswer, match="changed or removed"):
+        told(spoil, check)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [(form.Encoding.PEM, bytes)]
+    + [(form.Encoding.DER, text) for text in (bytes, base64.b64encode, bytes.hex)],
+)
+def test_a_private_key_in_the_folder_is_found_in_each_form(encoding, text):
+    def careless(folder, key):
+        told = key.private_bytes(encoding, form.PrivateFormat.PKCS8, form.NoEncryption())
+        written = text(told)
+        path = folder / "old" / "key"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(written if isinstance(written, bytes) else written.encode())
+        backup.sign_manifest(folder, key)
+
+    assert told(careless, backup.check_manifest)[0] == "private_key_beside"
