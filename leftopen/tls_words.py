@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from cryptography.exceptions import InvalidSignature
 from opensearchpy.exceptions import OpenSearchException
 from pymongo.errors import PyMongoError
 
@@ -16,6 +17,7 @@ from leftopen.lab_opensearch import quiet
 
 # The first that fits counts, so the more exact stand above the more general.
 _REASONS = (
+    (r"InvalidSignature", "its key has not signed this"),
     (r"Hostname mismatch|IP address mismatch|does not match host name", "made for another name"),
     (
         r"certificate has expired|certificate is expired|CertificateExpired",
@@ -53,7 +55,7 @@ def tried(question: Callable[[], Any]) -> Any:
     """Ask a server, and return the answer; or, as one line, why there is none.
 
     Args:
-        question: a function without arguments.
+        question: a function without arguments. It may also ask a certificate who signed it.
 
     Returns:
         What it returns; or ``"no: made for another name"`` and the like.
@@ -65,7 +67,7 @@ def tried(question: Callable[[], Any]) -> Any:
     with quiet():
         try:
             return question()
-        except (PyMongoError, psycopg.Error, OpenSearchException) as error:
+        except (PyMongoError, psycopg.Error, OpenSearchException, InvalidSignature) as error:
             words = f"{error} {error!r}"
             for pattern, reason in _REASONS:
                 if re.search(pattern, words):

@@ -9,6 +9,7 @@ from cryptography import x509
 from leftopen.cases import three_servers as three
 from leftopen.cases.wire_costs import TASKS, costs
 from leftopen.engines.pki import OTHER_SERVER, Authority
+from leftopen.errors import EngineFailed
 from leftopen.tls_words import tried
 
 
@@ -75,6 +76,9 @@ def test_two_servers_their_clients_and_what_tls_costs_them():
         assert (table > 0).all(axis=None)
         assert tried(lambda: three.person(mongo.inside.port)).startswith("no: ")  # shut again
         assert tried(lambda: three.resident(doors.inside.port, sslmode="disable")).startswith("no:")
+        three.install(mongo, authority, days=0)
+        with pytest.raises(EngineFailed, match="did not start"):  # as the lesson says
+            mongo.restart()
     finally:
         mongo.close()
         doors.close()

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from cryptography.exceptions import InvalidSignature
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
@@ -84,6 +85,7 @@ SQL_NAME = 'server certificate for "warehouse" does not match host name "localho
         (psycopg.errors.InsufficientPrivilege("permission denied for table a"), "not permitted"),
         (AuthenticationException(401, "Unauthorized", None), "the login is refused"),
         (AuthorizationException(403, "AuthorizationException", None), "not permitted"),
+        (InvalidSignature(), "its key has not signed this"),
     ],
 )
 def test_a_refusal_is_told_in_the_same_words_for_every_driver(error, words):

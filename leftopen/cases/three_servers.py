@@ -63,6 +63,11 @@ config:
 _ADMINS = (
     f'plugins.security.authcz.admin_dn: ["CN=admin,O=Left Open lab", "CN=admin,O={CLIENTS}"]\n'
 )
+# So that new certificates can be taken while it runs, of an authority with another name, too.
+_RELOAD = (
+    "plugins.security.ssl_cert_reload_enabled: true\n"
+    "plugins.security.ssl.http.enforce_cert_reload_dn_verification: false\n"
+)
 
 
 def mongodb() -> MongoLab:
@@ -99,6 +104,8 @@ def postgres() -> PostgresLab:
 def opensearch(settings: str) -> SearchLab:
     """An OpenSearch with TLS; ``gate`` reads. Clients log in by certificate, or by password.
 
+    It takes new certificates while it runs.
+
     Args:
         settings: what its opensearch.yml has besides :data:`smart_city.LOCKED`.
 
@@ -109,7 +116,7 @@ def opensearch(settings: str) -> SearchLab:
         line for line in smart_city.LOCKED.splitlines(keepends=True) if "admin_dn" not in line
     )
     files = smart_city.security_files(*GATE) | {"config.yml": _SEARCH_LOGINS}
-    config = locked + _ADMINS + settings
+    config = locked + _ADMINS + _RELOAD + settings
     return smart_city.small_lab(_SEED, config, files, people=24, days=1)
 
 
