@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 # Base64 of 32 bytes, which is 43 signs and an equals sign (RFC 5802, section 7; RFC 7677).
 _LAST = re.compile(rb"c=[A-Za-z0-9+/=]+,r=([!-+\--~]+),p=([A-Za-z0-9+/]{43}=)")
-# PostgreSQL's next message begins with a letter, which then stands behind the client's nonce.
+# PostgreSQL's clients leave the name empty (they said it before), and their next message begins
+# with a letter, which then stands behind the nonce.
 _FIRST = re.compile(rb"n=([!-+\--~]*),r=([!-+\--~]+)")
 
 
@@ -61,12 +62,12 @@ def exchanges(sent: bytes, received: bytes) -> list[Exchange]:
         Those of which all three texts are there: the name, the server's salt, and the proof.
     """
     begun = {}
-    for first in _FIRST.finditer(sent):
-        begun |= {first[2][:-1]: first[1], first[2]: first[1]}  # see _FIRST
+    for name, nonce in _FIRST.findall(sent):
+        begun[nonce if name else nonce[:-1]] = name  # see _FIRST
     found = []
     for last in _LAST.finditer(sent):
         asked = re.search(rb"r=" + re.escape(last[1]) + rb",s=([A-Za-z0-9+/=]+),i=(\d+)", received)
-        nonce = max((n for n in begun if last[1].startswith(n)), key=len, default=None)
+        nonce = next((n for n in begun if last[1].startswith(n)), None)
         if asked is None or nonce is None:
             continue
         first = b"n=" + begun[nonce] + b",r=" + nonce

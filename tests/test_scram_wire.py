@@ -1,5 +1,9 @@
 """A login in the bytes: RFC 7677's own example, and exchanges that are not whole."""
 
+import base64
+import hashlib
+import hmac
+
 import pytest
 
 from leftopen.scram_wire import exchanges
@@ -33,6 +37,22 @@ def test_another_password_does_not_fit(guess):
 def test_signs_that_scram_writes_otherwise_are_read():
     (login,) = exchanges(*passed(first=FIRST.replace(b"user", b"a=2Cb=3D=2C")))
     assert login.account == "a,b=,"
+
+
+@pytest.mark.parametrize("server", [b"pXYZ", b"XYZ"])
+def test_a_client_of_postgresql_leaves_the_name_empty_and_a_letter_follows_its_nonce(server):
+    """The letter p, of the next message; the server's part of the nonce may begin with it, too."""
+    bare, last = b"n=,r=abc", b"c=biws,r=abc" + server
+    asked = b"r=abc" + server + b",s=c2FsdA==,i=4096"
+    key = hmac.digest(
+        hashlib.pbkdf2_hmac("sha256", b"pencil", b"salt", 4096), b"Client Key", "sha256"
+    )
+    said = b",".join([bare, asked, last])
+    sign = hmac.digest(hashlib.sha256(key).digest(), said, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, sign, strict=True)))
+    sent = b"n,," + bare + b"p\0\0\0\xb4" + last + b",p=" + proof
+    (login,) = exchanges(sent, b"R\0" + asked + b"E\0")
+    assert (login.account, login.fits("pencil"), login.fits("pen")) == ("", True, False)
 
 
 @pytest.mark.parametrize(
