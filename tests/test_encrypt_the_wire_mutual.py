@@ -64,6 +64,7 @@ def test_nobody_gets_in_by_another_database_or_account(asked):
             ("postgres", "doors_1", "nothing"),
         ),
         (f"{mine}\nhostnossl postgres {two} all scram-sha-256", (two, "postgres", "its password")),
+        (f"{mine}\nhost doors_7 {two} all scram-sha-256", (two, "doors_7", "its password")),
         (f"{mine}\nhostssl replication postgres all trust", ("postgres", "replication", "nothing")),
         (
             f"{mine}\nhostssl postgres postgres 127.0.0.1/32 trust",

@@ -24,6 +24,10 @@ _WITHOUT = "log in without a certificate, with its password"
 _DAYS = 30
 _BACKUP = "replication"
 """The word of pg_hba.conf for those who copy the whole server."""
+_NAMED = "SELECT DISTINCT unnest(database) FROM pg_hba_file_rules"
+_WORDS = {"all", "sameuser", "samerole", "samegroup", _BACKUP}
+_NO_DATABASE = "does not exist"
+"""A line for a database that comes later is a door as well: the server's words behind it."""
 
 
 def _task(draw: Draw) -> Task:
@@ -109,8 +113,8 @@ class _Doors:
             try:
                 accepted = who.connection is not None
             except psycopg.OperationalError as error:  # the server, or its TLS, refuses the client
-                accepted = False
                 self.words = sql_words(error) if sql_refused(error) else ""
+                accepted = _NO_DATABASE in sql_words(error)  # said to who has logged in alone
         if what:
             self.at.note(f"as {name}", what, _IN if accepted else _OUT)
         return accepted
@@ -124,7 +128,8 @@ def _mutual(at: Attempt, lab: PostgresLab) -> str:
         ((speaks_tls,),) = asks.execute("SHOW ssl").fetchall()
         roles = [r for (r,) in asks.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin")]
         open_ones = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
-        databases = [name for (name,) in asks.execute(open_ones)]
+        databases = {name for (name,) in asks.execute(open_ones)}
+        databases |= {name for (name,) in asks.execute(_NAMED)} - _WORDS
     if not lab.outside.is_open:
         at.note("as a program", "connect from outside", "no answer")
         return "only_narrowed"
@@ -147,7 +152,7 @@ def _mutual(at: Attempt, lab: PostgresLab) -> str:
             _tries(at, doors, one, other)
             or _from_here(at, doors, one, other)
             or _false_ones(doors, false, one, other)
-            or _elsewhere(at, doors, sorted(roles), databases)
+            or _elsewhere(at, doors, sorted(roles), sorted(databases))
             or RIGHT
         )
 
