@@ -10,27 +10,19 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2id
+from hash_asked import NAME, exercise_of_someone, found
 
-from leftopen import checks, learner, recover
+from leftopen import checks, recover
 from leftopen.checks import hash_and_pseudonymise as numbers
 from leftopen.checks import hash_and_pseudonymise_passwords as passwords
-from leftopen.checks.question import RIGHT, Attempt
+from leftopen.checks.question import RIGHT
 from leftopen.checks.verdict import Kind
 from leftopen.synth import identifiers, pseudonymised
-
-NAME = "14_hash_and_pseudonymise"
 
 
 @pytest.fixture
 def ex(tmp_path, monkeypatch):
-    monkeypatch.setenv("LEFTOPEN_PROGRESS", str(tmp_path / "progress.sqlite3"))
-    monkeypatch.setenv(learner.VARIABLE, "someone")
-    return checks.exercise(NAME)
-
-
-def found(ex, number, *answer):
-    """The outcome of a check by its name, in place of its sentence."""
-    return ex._questions[number].check(Attempt(ex.task(number)), *answer)
+    return exercise_of_someone(tmp_path, monkeypatch)
 
 
 # -- question 1 ---------------------------------------------------------------------------------

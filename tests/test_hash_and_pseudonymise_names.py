@@ -18,25 +18,16 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from hash_asked import exercise_of_someone, found
 
-from leftopen import checks, learner
 from leftopen.checks import hash_and_pseudonymise_keys, hash_and_pseudonymise_leaks
-from leftopen.checks.question import RIGHT, Attempt
+from leftopen.checks.question import RIGHT
 from leftopen.checks.verdict import Kind
-
-NAME = "14_hash_and_pseudonymise"
 
 
 @pytest.fixture
 def ex(tmp_path, monkeypatch):
-    monkeypatch.setenv("LEFTOPEN_PROGRESS", str(tmp_path / "progress.sqlite3"))
-    monkeypatch.setenv(learner.VARIABLE, "someone")
-    return checks.exercise(NAME)
-
-
-def found(ex, number, *answer):
-    """The outcome of a check by its name, in place of its sentence."""
-    return ex._questions[number].check(Attempt(ex.task(number)), *answer)
+    return exercise_of_someone(tmp_path, monkeypatch)
 
 
 # -- question 3 ---------------------------------------------------------------------------------

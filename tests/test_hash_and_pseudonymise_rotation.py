@@ -5,25 +5,16 @@ import hashlib
 import sqlite3
 
 import pytest
+from hash_asked import exercise_of_someone, found
 
-from leftopen import checks, learner
-from leftopen.checks.question import RIGHT, Attempt
+from leftopen.checks.question import RIGHT
 from leftopen.checks.verdict import Kind
 from leftopen.synth import pseudonymised
-
-NAME = "14_hash_and_pseudonymise"
 
 
 @pytest.fixture
 def ex(tmp_path, monkeypatch):
-    monkeypatch.setenv("LEFTOPEN_PROGRESS", str(tmp_path / "progress.sqlite3"))
-    monkeypatch.setenv(learner.VARIABLE, "someone")
-    return checks.exercise(NAME)
-
-
-def found(ex, number, *answer):
-    """The outcome of a check by its name, in place of its sentence."""
-    return ex._questions[number].check(Attempt(ex.task(number)), *answer)
+    return exercise_of_someone(tmp_path, monkeypatch)
 
 
 # -- question 5 ---------------------------------------------------------------------------------
