@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from leftopen.engines.kept_folder import KeptFolder
 from leftopen.errors import DataError
 from leftopen.lab import Lab
 
@@ -130,12 +131,12 @@ class Desk:
     """A folder to work in, gone with the notebook; each name in it is new each time."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="leftopen-")
+        self._folder = KeptFolder()
 
     @property
     def folder(self) -> Path:
         """The folder itself."""
-        return Path(self._folder.name)
+        return self._folder.path
 
     def new(self, name: str) -> Path:
         """A path of this name that is free, in a folder of its own."""

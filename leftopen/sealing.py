@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -13,6 +12,7 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import EncryptionError, WriteError
 
+from leftopen.engines.kept_folder import KeptFolder
 from leftopen.errors import DataError
 from leftopen.lab_postgres import PostgresLab
 
@@ -28,8 +28,8 @@ class KeyFolder:
     """
 
     def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="leftopen-keys-")
-        self.path = Path(self._folder.name)
+        self._folder = KeptFolder()
+        self.path = self._folder.path
 
     def new(self, name: str) -> Path:
         """Make a master key of 96 random bytes, which its owner alone may read; return its file.

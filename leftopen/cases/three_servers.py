@@ -6,11 +6,10 @@ they read is one person's name.
 """
 
 import datetime
+import functools
 import ssl
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,6 +22,7 @@ from leftopen import loopback
 from leftopen.audit import wire
 from leftopen.audit.postgres.startup import ask_for_tls
 from leftopen.cases import sensenets, smart_city, tongren
+from leftopen.engines.kept_folder import KeptFolder
 from leftopen.engines.pki import OTHER_SERVER, Authority
 from leftopen.impostor import KINDS, Impostor
 from leftopen.lab import Lab
@@ -264,7 +264,11 @@ _VERSIONS = {
     "TLS 1.2": ssl.TLSVersion.TLSv1_2,
     "TLS 1.3": ssl.TLSVersion.TLSv1_3,
 }
-_folder = tempfile.TemporaryDirectory(prefix="leftopen-")
+
+
+@functools.cache
+def _folder() -> KeptFolder:
+    return KeptFolder()
 
 
 def client_file(authority: Authority, name: str) -> str:
@@ -286,7 +290,7 @@ def trust_file(*authorities: Authority) -> str:
 
 
 def _keep(content: bytes) -> str:
-    folder = Path(_folder.name)
+    folder = _folder().path
     path = folder / f"{len(list(folder.iterdir()))}.pem"
     path.touch(mode=0o600)
     path.write_bytes(content)
