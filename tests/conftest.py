@@ -134,7 +134,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-tasks",
         action="store_true",
-        help="try the reference on every task of 200 learners, not on a few of each question",
+        help="try the reference on every task of 200 learners, and run every lesson in Chromium",
     )
 
 
