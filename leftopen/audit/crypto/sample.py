@@ -220,7 +220,8 @@ def _of_search(look: SearchLook) -> Iterator[Table]:
         for order in ("asc", "desc"):
             if order == "asc" or len(hits) == END:
                 found = look.ask(f"/{name}/_search?size={END}&sort=_doc:{order}")["hits"]["hits"]
-                hits |= {hit["_id"]: hit.get("_source", {}) for hit in found}
+                each = enumerate(found, len(hits))
+                hits |= {hit.get("_id", n): hit.get("_source", {}) for n, hit in each}
         yield Table(
             name,
             tuple(map(row_of, hits.values())),
