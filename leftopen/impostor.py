@@ -10,10 +10,13 @@ client notices nothing. It listens on loopback alone.
 
 import asyncio
 import contextlib
+import os
+import selectors
 import socket
 import ssl
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 from leftopen import impostor_sql as sql
@@ -91,9 +94,11 @@ class Impostor:
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self.uri = _URIS[self._program].format(self.host, self.port)
-        self._loop = asyncio.SelectorEventLoop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
         name = f"leftopen-impostor-{self.port}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        _living.add(self)
         try:
             self._thread.start()
         except BaseException:
@@ -138,6 +143,14 @@ class Impostor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _forget(self) -> None:
+        """In a forked child: let go of the clients and of the port. The thread is the parent's."""
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._selector.close()  # first, since it is shared
+        for sock in (self._listener, *self._sockets):
+            sock.close()
 
     # -- its thread ---------------------------------------------------------------------------
 
@@ -222,6 +235,19 @@ class Impostor:
                 if not data:
                     raise EOFError
             await asyncio.sleep(0.002)
+
+
+_living: "weakref.WeakSet[Impostor]" = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for impostor in list(_living):
+        impostor._forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child would otherwise hold the port open after its parent has closed it.
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _context(lab: Lab | None, kind: str, authority: Authority | None) -> ssl.SSLContext:

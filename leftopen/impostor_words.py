@@ -1,8 +1,8 @@
-"""What an impostor says to a client, and what it understands, in each server's own protocol.
+"""What an impostor says to a client of OpenSearch or MongoDB, and what it understands.
 
 OpenSearch speaks HTTP, with logins as RFC 7617 has them. MongoDB's messages are those of its wire
-protocol reference, and SCRAM (RFC 5802) hands over a name and a proof, not a password. PostgreSQL's
-are those of its manual, "Message Formats"; there a server may ask for a password in clear.
+protocol reference, and SCRAM (RFC 5802) hands over a name and a proof, not a password. What every
+conversation shares is here, too; that with a client of PostgreSQL is in `impostor_sql`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import bson
 
 from leftopen import loopback
 from leftopen.outside import Tape
+from leftopen.scram_wire import account
 
 SECONDS = 5.0  # for a server to answer the impostor, and for a client to say its first word
 _CHUNK = 64 * 1024
@@ -212,8 +213,8 @@ class Mongo(Conversation):
                 return
             message = bytes(self._said[16:length])
             del self._said[:length]
-            with contextlib.suppress(bson.errors.BSONError, ValueError):
-                self._understand(opcode, message)
+            with contextlib.suppress(bson.errors.BSONError, ValueError, TypeError, struct.error):
+                self._understand(opcode, message)  # what makes no sense is passed on all the same
 
     def _understand(self, opcode: int, message: bytes) -> None:
         if opcode == 2013:  # OP_MSG: flags, the kind of a section (0: one document), the document
@@ -229,13 +230,14 @@ class Mongo(Conversation):
                 self._hear(login)
 
     def _hear(self, login: dict) -> None:
-        mechanism, payload = login["mechanism"], bytes(login.get("payload", b""))
+        mechanism, payload = login["mechanism"], login.get("payload", b"")
+        if not isinstance(payload, bytes):
+            raise TypeError("a payload is binary")
         if mechanism == "PLAIN":  # RFC 4616
             _, name, password = payload.decode(errors="replace").split("\0")
             self.ears.hear(f"{name}:{password}")
         elif found := re.search(rb"(?:^|,)n=([^,]*)", payload):
-            name = found[1].decode(errors="replace").replace("=2C", ",").replace("=3D", "=")
-            self.ears.hear(f"{name} (SCRAM exchange)")
+            self.ears.hear(f"{account(found[1])} (SCRAM exchange)")
         else:
             self.ears.hear(f"{login.get('user') or 'a client'} ({mechanism})")
 

@@ -51,6 +51,11 @@ class Exchange:
         return hmac.compare_digest(made, self.proof)
 
 
+def account(name: bytes) -> str:
+    """A name as SCRAM writes it, read: a comma and an equals sign are escaped (RFC 5802, 5.1)."""
+    return name.decode(errors="replace").replace("=2C", ",").replace("=3D", "=")
+
+
 def exchanges(sent: bytes, received: bytes) -> list[Exchange]:
     """The SCRAM-SHA-256 logins in what passed between a server and its clients, in their order.
 
@@ -72,7 +77,7 @@ def exchanges(sent: bytes, received: bytes) -> list[Exchange]:
             continue
         first = b"n=" + begun[nonce] + b",r=" + nonce
         said = b",".join([first, asked[0], last[0].rpartition(b",p=")[0]])
-        name = begun[nonce].decode(errors="replace").replace("=2C", ",").replace("=3D", "=")
+        name = account(begun[nonce])
         salt, proof = base64.b64decode(asked[1]), base64.b64decode(last[2])
         found.append(Exchange(name, int(asked[2]), salt, said, proof))
     return found

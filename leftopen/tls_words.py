@@ -45,7 +45,8 @@ _REASONS = (
     (r"Could not find user", "there is no such account"),
     (r"[Aa]uthentication failed|password authentication|Unauthorized", "the login is refused"),
     (
-        r"connection closed|closed the connection|[Rr]eset by peer|Broken pipe|EOF|alert|aborted",
+        r"connection closed|closed the connection|[Rr]eset by peer|Broken pipe|EOF occurred"
+        r"|EOF detected|(ssl|tls)\S* alert |[Cc]onnection (was )?abort",
         "the server hangs up",
     ),
 )

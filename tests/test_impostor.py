@@ -11,7 +11,9 @@ import ssl
 import psycopg
 import pytest
 from opensearchpy import OpenSearch, RequestsHttpConnection
+from opensearchpy.exceptions import OpenSearchException
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from waiting import until
 
 from leftopen import loopback
@@ -27,6 +29,7 @@ NAME, PASSWORD = "gate", "lamp river-9"
 SECRET = "nobody else reads this"
 KINDS = (OTHER_AUTHORITY, OTHER_NAME)
 BOTH, NONE = set(KINDS), set()
+REFUSED = (PyMongoError, psycopg.Error, OpenSearchException)
 TRIES = 3  # an impostor of PostgreSQL tries three things, one after the other
 CONF = """listen_addresses = '*'
 ssl = on
@@ -193,7 +196,7 @@ def caught(read, lab, kind):
         for _ in range(TRIES if lab.program == "PostgreSQL" else 1):
             try:
                 read(lab, impostor.port)
-            except Exception:  # whatever the driver raises: it did not get what it came for
+            except REFUSED:  # it did not get what it came for
                 passed = False
             else:
                 passed = True
@@ -208,7 +211,7 @@ def meets(read, lab, caught_by, answered):
     if answered:
         assert read(lab, lab.inside.port) == SECRET
     else:
-        with pytest.raises(Exception, match=r"."):  # each driver has its own
+        with pytest.raises(REFUSED):
             read(lab, lab.inside.port)
 
 
@@ -249,7 +252,7 @@ def test_a_client_that_insists_on_tls_hangs_up_where_there_is_none(mongodb):
     with Impostor(mongodb, NO_TLS) as impostor:
         for name in ("insecure", "verifies"):
             before = impostor.hung_up
-            with pytest.raises(Exception, match=r"."):
+            with pytest.raises(PyMongoError):
                 MONGODB[name][0](mongodb, impostor.port)
             until(lambda before=before: impostor.hung_up > before)
         assert (impostor.heard, impostor.sent) == ([], b"")
@@ -267,7 +270,7 @@ def test_what_an_impostor_of_mongodb_reads(mongodb):
         assert SECRET.encode() in impostor.received
         assert PASSWORD.encode() not in impostor.sent
         plain = {"authMechanism": "PLAIN", "authSource": "$external"}
-        with pytest.raises(Exception, match=r"."):
+        with pytest.raises(PyMongoError):
             mongo(tls=True, tlsInsecure=True, **plain)(mongodb, impostor.port)
         assert impostor.heard[1:] == [f"{NAME}:{PASSWORD}"]
 
@@ -330,8 +333,9 @@ def test_what_an_impostor_of_opensearch_reads(opensearch):
 def test_a_client_that_verifies_says_nothing_at_all(mongodb):
     for kind in KINDS:
         with Impostor(mongodb, kind) as impostor:
-            with pytest.raises(Exception, match=r"."):
+            with pytest.raises(PyMongoError):
                 mongo(**LAX)(mongodb, impostor.port)
+            until(lambda impostor=impostor: impostor.hung_up)  # it may notice after the client has
             assert (impostor.heard, impostor.sent, impostor.received) == ([], b"", b"")
 
 

@@ -1,13 +1,18 @@
 """How an impostor ends: with nothing of it left, whatever happens while it stands there."""
 
 import contextlib
+import os
+import signal
 import ssl
+import struct
 import threading
 import time
 from pathlib import Path
 
+import bson
 import pytest
 from opensearchpy import OpenSearch
+from waiting import until
 
 from leftopen import loopback
 from leftopen.errors import LeftOpenError
@@ -79,6 +84,34 @@ def test_an_interrupt_while_it_closes_does_not_keep_it(monkeypatch):
     assert gone(impostor)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_keeps_nothing():
+    impostor = Impostor()
+    with loopback.connect(impostor.host, impostor.port, 5) as visitor:
+        visitor.sendall(b"\x16\x03\x01\x00\xff")  # a handshake that goes on later
+        until(lambda: impostor._sockets)
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        try:
+            until_it_answers = ssl._create_unverified_context()
+            with (
+                loopback.connect(impostor.host, impostor.port, 5) as plain,
+                until_it_answers.wrap_socket(plain) as other,
+            ):
+                assert other.version()  # the child has let go of its copies, and not cut ours
+            impostor.close()
+            assert gone(impostor)
+            with contextlib.suppress(OSError):  # a reset
+                assert visitor.recv(1024) == b""
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            impostor.close()
+
+
 def test_many_visitors_at_once_are_all_heard():
     with Impostor() as impostor:
 
@@ -95,6 +128,42 @@ def test_many_visitors_at_once_are_all_heard():
         for visitor in visitors:
             visitor.join(30)
         assert sorted(impostor.heard) == [f"app{number}:x" for number in range(8)]
+
+
+class Absent:
+    """The place of a mongod that does not answer."""
+
+    program, is_running = "mongod", True
+
+    class inside:  # noqa: N801
+        port = loopback.free_port()
+
+
+def message(*command, opcode=2013):
+    body = b"\0" * 5 + b"".join(map(bson.encode, command))
+    return struct.pack("<iiii", 16 + len(body), 1, 0, opcode) + body
+
+
+def test_nonsense_does_not_stop_one_of_mongodb():
+    login = {"saslStart": 1, "mechanism": "PLAIN", "payload": b"\0ada\0word"}
+    with Impostor(Absent()) as impostor:
+        for words in (
+            struct.pack("<iiii", 17, 1, 0, 2013) + b"\0",
+            struct.pack("<iiii", 17, 1, 0, 2004) + b"\0",
+            message(),
+            message(opcode=2004),
+            message({"hello": 1, "speculativeAuthenticate": None}),
+            message(login | {"payload": "text"}),
+            message(login | {"payload": b"text"}),
+            message(login | {"mechanism": 1, "payload": 1 << 40}),
+            message(login),
+        ):
+            assert impostor.heard == []
+            with loopback.connect(impostor.host, impostor.port, 5) as visitor:
+                visitor.sendall(words)
+                with contextlib.suppress(ConnectionError):
+                    assert visitor.recv(10) == b""
+        assert impostor.heard == ["ada:word"]
 
 
 def test_what_is_no_impostor_is_refused_in_a_sentence():

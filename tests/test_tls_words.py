@@ -60,6 +60,11 @@ SQL_NAME = 'server certificate for "warehouse" does not match host name "localho
             "the certificate has expired",
         ),
         (ServerSelectionTimeoutError("localhost:1: connection closed"), "the server hangs up"),
+        (SSLError("N/A", "tlsv1 alert unknown ca (_ssl.c:1006)", None), "the server hangs up"),
+        (psycopg.OperationalError("SSL error: sslv3 alert bad record mac"), "the server hangs up"),
+        (ConnectionError("N/A", "('Connection aborted.', OSError())", None), "the server hangs up"),
+        (SSLError("N/A", "EOF occurred in violation of protocol", None), "the server hangs up"),
+        (psycopg.OperationalError("SSL SYSCALL error: EOF detected"), "the server hangs up"),
         (
             psycopg.OperationalError("FATAL:  connection requires a valid client certificate"),
             "a client certificate is missing",
@@ -99,6 +104,8 @@ def test_a_refusal_is_told_in_the_same_words_for_every_driver(error, words):
         psycopg.OperationalError("connection to server failed: Connection refused"),
         ConnectionError("N/A", "Connection refused", None),
         psycopg.errors.UndefinedTable("relation does not exist"),
+        psycopg.errors.InFailedSqlTransaction("current transaction is aborted, commands ignored"),
+        OperationFailure("the alert of the EOF is not one of TLS"),
         KeyError("name"),
     ],
 )

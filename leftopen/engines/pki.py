@@ -210,10 +210,10 @@ def make_pki(
     contents = {
         pki.ca: authority.certificate,
         pki.server: server,
-        pki.server_certificate: _apart(server)[1],
-        pki.server_key: _apart(server)[0],
-        pki.admin: _apart(admin)[1],
-        pki.admin_key: _apart(admin)[0],
+        pki.server_certificate: apart(server)[1],
+        pki.server_key: apart(server)[0],
+        pki.admin: apart(admin)[1],
+        pki.admin_key: apart(admin)[0],
         pki.other: authority.server([OTHER_SERVER], []),
     }
     try:
@@ -227,6 +227,19 @@ def make_pki(
             "Choose a folder that you own, on a disk with space."
         ) from error
     return pki
+
+
+def apart(pem: bytes) -> tuple[bytes, bytes]:
+    """The key and the certificate of a PEM file that has one after the other."""
+    begin = b"-----BEGIN CERTIFICATE-----"
+    key, _, certificate = pem.partition(begin)
+    return key, begin + certificate
+
+
+def days_left(certificate: x509.Certificate) -> int:
+    """For how many days from now a certificate is valid, to the nearest."""
+    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return round(left / datetime.timedelta(days=1))
 
 
 def _check_places(names: list[str], addresses: list[str]) -> None:
@@ -296,13 +309,6 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _apart(pem: bytes) -> tuple[bytes, bytes]:
-    """The key and the certificate of a PEM file that has one after the other."""
-    begin = b"-----BEGIN CERTIFICATE-----"
-    key, _, certificate = pem.partition(begin)
-    return key, begin + certificate
 
 
 def _write(path: Path, content: bytes) -> None:
