@@ -61,15 +61,47 @@ def test_the_file_and_the_server_have_to_agree(asked):
     lab.configure(open_, replace=True)
     lab.configure(tls(lab), restart=False)
     assert asked.told() == "not_in_force"
-    assert asked.at.values["runs"] == "disabled"
+    assert asked.at.values["what"].endswith("goes by disabled")
     lab.restart()
     assert asked.told() == RIGHT
     lab.configure(tls(lab, "preferTLS"), restart=False)
     assert asked.told() == "not_in_force"
-    assert asked.at.values["written"] == "preferTLS"
+    assert "(net.tls.mode: preferTLS) serves who speaks in clear" in asked.at.values["what"]
     old_names = tls(lab, "requireSSL").replace("tls:", "ssl:")
     old_names = old_names.replace("certificateKeyFile", "PEMKeyFile")
     lab.configure(old_names + LOGIN, replace=True)
+    assert asked.told() == RIGHT
+
+
+@mongodb
+@question(1)
+def test_what_another_server_would_begin_with_counts(asked):
+    lab, pki = asked.lab, asked.lab.certificates
+    right = tls(lab) + LOGIN
+    lab.configure(right, replace=True)
+    for text, fault in (
+        (right.replace(str(pki.server), "/nowhere.pem"), "does not start"),
+        (right.replace(str(pki.ca), "/nowhere.pem"), "does not start"),
+        (right.replace("enabled", "disabled"), "lets a stranger read"),
+        (right.replace("WithoutCertificates: true", "WithoutCertificates: false"), "127.0.0.1"),
+        (right.replace(str(pki.server), str(pki.other)), "is not trusted by who calls 127.0.0.1"),
+    ):
+        lab.configure(text, replace=True, restart=False)
+        assert asked.told() == "not_in_force", text
+        assert asked.at.values["what"].endswith(fault)
+    lab.configure(right, replace=True, restart=False)
+    assert asked.told() == RIGHT
+
+
+@mongodb
+@question(1)
+def test_a_decision_in_the_file_alone_is_not_in_force(asked):
+    lab = asked.lab
+    lab.configure(tls(lab, more=ALL_MAY) + LOGIN, replace=True)
+    lab.configure(tls(lab) + LOGIN, replace=True, restart=False)
+    assert asked.told() == "not_in_force"
+    assert "leaves that to its library" in asked.at.values["what"]
+    lab.restart()
     assert asked.told() == RIGHT
 
 

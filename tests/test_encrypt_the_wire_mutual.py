@@ -18,6 +18,7 @@ def asked(request):
 
 
 CA = "ssl_ca_file = 'clients/ca.pem'"
+ANY = "trust clientcert=verify-ca"
 FOUND = """\
 local   all  all                     peer
 hostssl all  postgres  127.0.0.1/32  scram-sha-256
@@ -40,12 +41,16 @@ def test_rules_for_certificates(asked):
         (f"hostssl doors_1 {one} all cert\nhostssl doors_1 {two} all trust", "one_of_two"),
         (f"hostssl doors_1 {two} all cert\nhostssl doors_1 {one} all trust", "one_of_two"),
         (f"hostssl doors_1 {two} all cert", "one_shut_out"),
+        (f"hostssl doors_1 {one} all {ANY}\nhostssl doors_1 all all cert", "certificate_and_trust"),
+        (f"hostssl doors_1 {two} all {ANY}\nhostssl doors_1 all all cert", "certificate_and_trust"),
         ("hostnossl all all all trust\nhostssl doors_1 all all cert", "in_clear"),
         ("hostnossl all all 127.0.0.1/32 md5\nhostssl doors_1 all all cert", "in_clear"),
         ("local all all trust\nhostssl doors_1 all all cert", "optional_here"),
     ):
         lab.configure(rules, file="pg_hba.conf")
         assert asked.told() == wanted, (rules, asked.at.tried)
+        if wanted == "certificate_and_trust":
+            assert f"doors_1 {asked.at.values['second']} all {ANY}" in rules
 
 
 @postgres

@@ -59,12 +59,23 @@ def test_what_was_mended_in_time_is_right_and_what_was_cut_is_not(asked):
         assert asked.told() == "next_start"
         assert "preferTLS" in asked.at.values["what"]
         lab.configure("net: {tls: {mode: requireTLS}}", restart=False)
+        before = lab.config
+        for text, words in (
+            ("security: {authorization: disabled}", "lets a stranger read"),
+            ("net: {tls: {CAFile: /nowhere.pem}}", "does not start"),
+            ("net: {tls: {allowConnectionsWithoutCertificates: false}}", "serves no program"),
+        ):
+            lab.configure(text, restart=False)
+            assert asked.told() == "next_start", text
+            assert words in asked.at.values["what"]
+            lab.configure(before, replace=True, restart=False)
         assert asked.told() == RIGHT
 
         # Another authority written over the file of the first one.
         mine = Authority("Harbour CA", 90)
         ca.write_bytes(mine.certificate)
-        assert asked.told() == "new_authority"
+        assert asked.told() == "next_start"
+        assert "harbour-ca.pem has another authority now" in asked.at.values["what"]
         assert rotate(mine.server(days=90)) == "new_authority"
         ca.write_bytes(mine.certificate + authority)  # clients that trust both trust the right one
         assert rotate(right) == RIGHT
@@ -87,6 +98,9 @@ def test_what_was_mended_in_time_is_right_and_what_was_cut_is_not(asked):
         assert rotate(right) == RIGHT
     lab.restart()
     assert asked.told() == "restarted"
+    lab.configure("net: {tls: {disabledProtocols: 'TLS1_0,TLS1_1,TLS1_2,TLS1_3'}}")
+    assert asked.told() == "restarted"
+    assert asked.at.tried[-1].endswith("no answer")
 
 
 def test_the_right_file_has_another_name_for_another_task():

@@ -13,24 +13,22 @@ from leftopen.audit import wire
 from leftopen.cases import sensenets
 from leftopen.checks import encrypt_the_wire_began as began
 from leftopen.checks import encrypt_the_wire_clients as clients
+from leftopen.checks import encrypt_the_wire_mongod as mongod
 from leftopen.checks import encrypt_the_wire_mutual as mutual
 from leftopen.checks import encrypt_the_wire_rotation as rotation
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
 from leftopen.engines import config as conf
-from leftopen.engines.mongodb import MongoServer
 from leftopen.errors import EngineFailed
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
 from leftopen.learner import Draw
 
-_HOSTS = ("127.0.0.1", "localhost")
-_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH (OpenSSL)
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 _HIDES_NOTHING = "eNULL:aNULL:@SECLEVEL=0"  # no encryption, or no certificate (OpenSSL, ciphers)
-_CIPHERS = "HIGH:!EXPORT:!aNULL@STRENGTH"
-"""What mongod speaks where nothing is said (MongoDB manual, opensslCipherConfig)."""
 _MODE = "net.tls.mode"
+_OLDER = "speak {}, were the machine older"
+_BEGIN = "as the operator", "start another mongod with this mongod.conf"
 _HANDSHAKE = b"\x16"  # the kind of a TLS record, its first byte (RFC 8446, section 5.1)
 _BOUNDS = {"directConnection": True, "serverSelectionTimeoutMS": 4000, "timeoutMS": 8000}
 
@@ -45,13 +43,7 @@ def _server_task(draw: Draw) -> Task:
 
 
 def _server_lab(task: Task) -> MongoLab:
-    def account(client: MongoClient) -> None:
-        part = [{"role": "read", "db": sensenets.DATABASE}]
-        secret = str(task["password"])
-        client.admin.command("createUser", task["account"], pwd=secret, roles=part)
-
-    config = "net:\n  bindIp: 0.0.0.0\nsecurity:\n  authorization: enabled\n"
-    lab = sensenets.small_lab(12, config, account, people=60, positions=100)
+    lab = mongod.opened(task["account"], task["password"], mongod.reader())
     began.keep(lab, lab.certificates.ca)
     return lab
 
@@ -60,21 +52,6 @@ def _written(lab: MongoLab) -> str:
     """The mode that mongod.conf names, under its new name or its old one."""
     settings, _ = conf.parse(lab.config)
     return conf.get(settings, _MODE) or conf.get(settings, "net.ssl.mode").replace("SSL", "TLS")
-
-
-def _greeted(lab: MongoLab, host: str, port: int, context: ssl.SSLContext | None) -> bool:
-    """Whether the server answers a greeting, in TLS if a context is given.
-
-    Raises:
-        ssl.SSLCertVerificationError: it does, and the client does not trust what it is shown.
-    """
-    try:
-        with wire.opened(host, port, context) as line:
-            return bool(wire.ask(line, wire.hello()).get("ok"))
-    except ssl.SSLCertVerificationError:
-        raise
-    except OSError:
-        return False
 
 
 def _server(at: Attempt, lab: MongoLab) -> str:
@@ -87,29 +64,32 @@ def _server(at: Attempt, lab: MongoLab) -> str:
     careless = wire.careless()
     ports = {"from outside": lab.outside.port, "from this machine": lab.inside.port}
     for where, port in ports.items():
-        clear = _greeted(lab, _HOSTS[0], port, None)
+        clear = mongod.greeted(mongod.HOSTS[0], port, None)
         at.note("as anybody", f"speak in clear, {where}", "answered" if clear else "no answer")
         if clear:
-            runs = conf.get(lab.effective, _MODE, "disabled")
-            if (_written(lab) or "disabled") != runs:
-                at.values |= {"written": _written(lab) or "not set", "runs": runs}
-                return "not_in_force"
-            tls = _greeted(lab, _HOSTS[0], port, careless)
+            written, runs = _written(lab), conf.get(lab.effective, _MODE, "disabled")
+            if (written or "disabled") != runs:
+                return _not_in_force(
+                    at,
+                    f"mongod.conf has net.tls.mode {written or 'not set'}, and the server that "
+                    f"runs goes by {runs}",
+                )
+            tls = mongod.greeted(mongod.HOSTS[0], port, careless)
             at.note("as anybody", f"speak TLS, {where}", "answered" if tls else "no answer")
             return "optional" if tls else "no_tls"
     fault = _trusted(at, lab) or _protocols(at, lab) or _logins(at, lab)
-    return fault or _next_start(at, lab) or _decided(at, lab) or RIGHT
+    return fault or _next_start(at, lab) or RIGHT
 
 
 def _trusted(at: Attempt, lab: MongoLab) -> str | None:
     """Whether a client of the lab's authority comes in, whichever name it dials."""
     port, pki = lab.outside.port, lab.certificates
-    for host in _HOSTS:
+    for host in mongod.HOSTS:
         what = f"speak TLS with {host}, and verify"
         try:
-            served = _greeted(lab, host, port, began.trusting(lab, pki.ca))
+            served = mongod.greeted(host, port, began.trusting(lab, pki.ca))
         except ssl.SSLCertVerificationError as error:
-            wrong_name = error.verify_code in _WRONG_NAME
+            wrong_name = error.verify_code in mongod.WRONG_NAME
             at.note("as a program", what, "another name" if wrong_name else "not trusted")
             at.values["host"] = host
             if wrong_name:
@@ -118,7 +98,7 @@ def _trusted(at: Attempt, lab: MongoLab) -> str | None:
         at.note("as a program", what, "answered" if served else "refused")
         if not served:
             shows_one = wire.careless(str(pki.admin), str(pki.admin_key))
-            with_one = _greeted(lab, host, port, shows_one)
+            with_one = mongod.greeted(host, port, shows_one)
             what = "the same, with a certificate of its own"
             at.note("as a program", what, "answered" if with_one else "refused")
             return "clients_shut_out" if with_one or _begins(port) else "nothing_spoken"
@@ -132,7 +112,7 @@ def _begins(port: int) -> bool:
     with contextlib.suppress(ssl.SSLWantReadError):
         line.do_handshake()
     try:
-        with loopback.connect(_HOSTS[0], port, wire.SECONDS) as sock:
+        with loopback.connect(mongod.HOSTS[0], port, wire.SECONDS) as sock:
             sock.sendall(said.read())
             return sock.recv(1) == _HANDSHAKE
     except OSError:
@@ -140,7 +120,7 @@ def _begins(port: int) -> bool:
 
 
 def _protocols(at: Attempt, lab: MongoLab) -> str | None:
-    if spoken := _old_spoken(at, lab, lab.outside.port, "speak {}"):
+    if spoken := _old_spoken(at, lab.outside.port, "speak {}"):
         at.values["protocol"] = spoken
         return "old_protocol"
     context = wire.careless()
@@ -149,12 +129,12 @@ def _protocols(at: Attempt, lab: MongoLab) -> str | None:
     except ssl.SSLError:  # this machine's own library has none of them
         return None
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # TLS 1.3 has no such cipher
-    served = _greeted(lab, _HOSTS[0], lab.outside.port, context)
+    served = mongod.greeted(mongod.HOSTS[0], lab.outside.port, context)
     at.note("as a careless program", "ask for a cipher that hides nothing", _said(served))
     return "empty_cipher" if served else None
 
 
-def _old_spoken(at: Attempt, lab: MongoLab, port: int, what: str) -> str | None:
+def _old_spoken(at: Attempt, port: int, what: str) -> str | None:
     """The first old protocol that a server speaks, if any."""
     for name, version in _OLD.items():
         try:
@@ -162,7 +142,7 @@ def _old_spoken(at: Attempt, lab: MongoLab, port: int, what: str) -> str | None:
         except OSError:
             at.note("as an old program", what.format(name), "this machine cannot try it")
             continue
-        spoken = _greeted(lab, _HOSTS[0], port, context)
+        spoken = mongod.greeted(mongod.HOSTS[0], port, context)
         at.note("as an old program", what.format(name), _said(spoken))
         if spoken:
             return name
@@ -174,35 +154,59 @@ def _said(served: bool) -> str:
 
 
 def _next_start(at: Attempt, lab: MongoLab) -> str | None:
-    """Whether mongod.conf says what the server does, so that it does so after its next start."""
-    if _written(lab) == "requireTLS":
-        return None
-    at.note("as the operator", "read the mode in mongod.conf", _written(lab) or "not set")
-    at.values |= {"written": _written(lab) or "not set", "runs": "requireTLS"}
+    """Whether another mongod that begins with mongod.conf does the same, and by its own decision.
+
+    It stands beside an older TLS library, where that can be tried: then it is seen whether the
+    server itself refuses old protocols, or the library of this machine alone.
+    """
+    settings, _ = conf.parse(lab.config)
+    twin = mongod.beside_an_older_library(settings)
+    is_older = twin is not None
+    try:
+        twin = twin or mongod.another(settings)
+    except EngineFailed:
+        return _begins_otherwise(at, lab, "does not start")
+    with contextlib.closing(twin):
+        if fault := mongod.fault(twin.port, began.trusting(lab, lab.certificates.ca)):
+            return _begins_otherwise(at, lab, fault)
+        at.note(*_BEGIN, "does the same")
+        if not is_older:
+            at.note("as an old program", "try an older machine", "it could not be tried")
+            return None
+        spoken = at.values["protocol"] = _old_spoken(at, twin.port, _OLDER)
+        in_step = twin.effective(settings) == lab.effective
+    if spoken:
+        return "library_alone"
+    return None if in_step else _runs_undecided(at, lab)
+
+
+def _begins_otherwise(at: Attempt, lab: MongoLab, fault: str) -> str:
+    at.note(*_BEGIN, fault)
+    file = f"mongod.conf (net.tls.mode: {_written(lab) or 'not set'})"
+    return _not_in_force(at, f"another mongod that begins with {file} {fault}")
+
+
+def _not_in_force(at: Attempt, what: str) -> str:
+    at.values["what"] = what
     return "not_in_force"
 
 
-def _decided(at: Attempt, lab: MongoLab) -> str | None:
-    """Whether the server itself refuses old protocols, or the TLS library of this machine alone.
-
-    Another mongod with the same settings of TLS tells: it may use what OpenSSL has for the oldest
-    programs (security level 0), as a library of ten years ago did by itself.
-    """
-    ciphers = conf.get(lab.effective, "setParameter.opensslCipherConfig", _CIPHERS)
-    if "@SECLEVEL" not in ciphers:  # a level that was chosen is a decision, too
-        ciphers += ":@SECLEVEL=0"
-    level = {"setParameter": {"opensslCipherConfig": ciphers}}
-    try:
-        twin = MongoServer({"net": {"tls": lab.effective["net"]["tls"]}, **level})
-    except EngineFailed:
-        at.note("as an old program", "try an older machine", "it could not be tried")
+def _runs_undecided(at: Attempt, lab: MongoLab) -> str | None:
+    """Whether the server that runs leaves to its library what mongod.conf decides."""
+    own = {"net": {"tls": lab.effective["net"]["tls"]}}
+    ciphers = conf.get(lab.effective, "setParameter.opensslCipherConfig")
+    if ciphers:
+        own["setParameter"] = {"opensslCipherConfig": ciphers}
+    twin = mongod.beside_an_older_library(own)
+    if twin is None:
         return None
-    try:
-        spoken = _old_spoken(at, lab, twin.port, "speak {}, were the machine older")
-    finally:
-        twin.close()
-    at.values["protocol"] = spoken
-    return "library_alone" if spoken else None
+    with contextlib.closing(twin):
+        spoken = _old_spoken(at, twin.port, f"{_OLDER}, with what the server began with")
+    if not spoken:
+        return None
+    return _not_in_force(
+        at, f"mongod.conf refuses {spoken}, and the server that runs leaves that to its library"
+    )
 
 
 def _logins(at: Attempt, lab: MongoLab) -> str | None:

@@ -144,10 +144,16 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Met:
-    """What came of the impostors: what each one heard that did, and who was served all the same."""
+    """What came of the impostors: what each one heard that did, and who never went to one.
+
+    Attributes:
+        heard: for each place at which something was heard, what.
+        elsewhere: whether a client was served that no impostor served, or was the very one that
+            had been to the true server before.
+    """
 
     heard: dict[_Place, list[str]]
-    served: bool
+    elsewhere: bool
 
     @property
     def kinds(self) -> set[str]:
@@ -178,18 +184,18 @@ def judge(at: Attempt, lab: Lab, connect: Callable, driver: Driver) -> str:
         at.values["who"] = true.account
         return "another_account"
     with _mongo_waits(_A_MOMENT):
-        met = _meet(at, lab, connect, driver, _FIRST)
+        met = _meet(at, lab, connect, driver, _FIRST, true.given)
         if not true.served:
             return _not_served(at, refused, met, true.given)
         if met.proofs_alone:
             return "bound_alone"
         if met.heard:
             return _fault(met)
-        if met.served:
+        if met.elsewhere:
             return "elsewhere"
-        met = _meet(at, lab, connect, driver, _THEN)
+        met = _meet(at, lab, connect, driver, _THEN, true.given)
     if not met.heard:
-        return RIGHT
+        return "elsewhere" if met.elsewhere else RIGHT
     names = [place for place in met.heard if place.host == _NAME]
     return _fault(met) if names else "another_connection"
 
@@ -251,14 +257,28 @@ def _refuse_mistakes(call: _Call, driver: Driver) -> None:
 
 
 def _meet(
-    at: Attempt, lab: Lab, connect: Callable, driver: Driver, places: tuple[_Place, ...]
+    at: Attempt,
+    lab: Lab,
+    connect: Callable,
+    driver: Driver,
+    places: tuple[_Place, ...],
+    known: object,
 ) -> _Met:
-    """Call a function with the places of impostors, all at once, and note what each one heard."""
+    """Call a function with the places of impostors, all at once, and note what each one heard.
+
+    Args:
+        at: where the evidence goes.
+        lab: the true server.
+        connect: the function.
+        driver: what it returns.
+        places: where it is sent.
+        known: what it returned for the true server: closed since, so that it says no more.
+    """
     with contextlib.ExitStack() as open_:
         there = {place: open_.enter_context(Impostor(lab, place.kind)) for place in places}
         calls: dict[_Place, _Call] = {}
         for turn in range(driver.calls):
-            deaf = [place for place in places if turn == 0 or not there[place].heard]
+            deaf = [p for p in places if turn == 0 or not (there[p].heard or calls[p].hangs)]
             for place in deaf:
                 there[place].let_through = place.let_through
                 where = place.host, there[place].port
@@ -271,4 +291,6 @@ def _meet(
             what = (heard.get(place) or ["what it was told"])[0]
             at.note("your client", place.words, f"heard {what}" if place in heard else "nothing")
         deaf = [place for place in places if place not in heard]
-        return _Met(heard, any(calls[place].served for place in deaf))
+        kept = known is not None and any(calls[place].given is known for place in deaf)
+        served = any(calls[p].served for p in deaf if not p.let_through)  # else it was let through
+        return _Met(heard, kept or served)

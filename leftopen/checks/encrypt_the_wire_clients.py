@@ -13,6 +13,7 @@ from opensearchpy.exceptions import (
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from leftopen.cases import sensenets
+from leftopen.checks import encrypt_the_wire_mongod as mongod
 from leftopen.checks import search_lab, sql_lab
 from leftopen.checks.encrypt_the_wire_calls import Driver, NotThere, judge
 from leftopen.checks.question import Attempt, Question, Task
@@ -50,13 +51,7 @@ def _mongo_task(draw: Draw) -> Task:
 
 
 def _mongo_lab(task: Task) -> MongoLab:
-    def account(client: pymongo.MongoClient) -> None:
-        part = [{"role": "read", "db": sensenets.DATABASE}]
-        secret = str(task["password"])
-        client.admin.command("createUser", task["account"], pwd=secret, roles=part)
-
-    config = "net: {bindIp: 0.0.0.0}\nsecurity: {authorization: enabled}"
-    lab = sensenets.small_lab(12, config, account, people=60, positions=100)
+    lab = mongod.opened(task["account"], task["password"], mongod.reader())
     lab.configure(MONGO_TLS.format(pki=lab.certificates))
     return lab
 

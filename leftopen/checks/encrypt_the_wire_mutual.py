@@ -10,7 +10,7 @@ from leftopen.checks import sql_lab
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
 from leftopen.checks.sql_probe import Who, operator
-from leftopen.engines.pki import Authority
+from leftopen.engines.pki import Authority, apart
 from leftopen.lab import Lab
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
@@ -57,11 +57,10 @@ def _lab(task: Task) -> PostgresLab:
 
 def _write(folder: Path, name: str, pem: bytes) -> None:
     """A client's key and certificate as two files, as libpq wants them."""
-    begin = b"-----BEGIN CERTIFICATE-----"
-    key, _, certificate = pem.partition(begin)
+    key, certificate = apart(pem)
     for path, content in (
         (folder / f"{name}-key.pem", key),
-        (folder / f"{name}.pem", begin + certificate),
+        (folder / f"{name}.pem", certificate),
     ):
         path.touch(mode=0o600)
         path.write_bytes(content)
@@ -159,8 +158,8 @@ def _mutual(at: Attempt, lab: PostgresLab) -> str:
 
 def _tries(at: Attempt, doors: _Doors, one: tuple[str, str], other: tuple[str, str]) -> str | None:
     """From outside, over TLS, at the database of the programs."""
-    (first, _), (second, other_word) = one, other
-    at.values |= {"first": first, "second": second}
+    first = one[0]
+    at.values |= {"first": first, "second": other[0]}
     let_in, words = [], []
     for who in (one, other):
         let_in.append(doors.let_in(*who, shows=who[0], what=_MINE))
@@ -179,10 +178,12 @@ def _tries(at: Attempt, doors: _Doors, one: tuple[str, str], other: tuple[str, s
         inside, left_out = (one, other) if let_in[0] else (other, one)
         at.values |= {"first": inside[0], "second": left_out[0]}
         return "one_shut_out"
-    if doors.let_in(second, "", first, f"log in with the certificate of {first}, no password"):
-        return "certificate_and_trust"
-    if doors.let_in(second, other_word, first, f"log in with the certificate of {first}"):
-        return "any_of_the_authority"
+    for (name, word), shows in ((other, one[0]), (one, other[0])):
+        at.values |= {"first": shows, "second": name}
+        if doors.let_in(name, "", shows, f"log in with the certificate of {shows}, no password"):
+            return "certificate_and_trust"
+        if doors.let_in(name, word, shows, f"log in with the certificate of {shows}"):
+            return "any_of_the_authority"
     return None
 
 

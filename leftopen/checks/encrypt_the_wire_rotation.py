@@ -1,7 +1,6 @@
 """Exercise 12, question 6: a server's certificate is changed while its clients stay."""
 
 import contextlib
-import datetime
 import socket
 import ssl
 import weakref
@@ -11,23 +10,21 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from pymongo import MongoClient
 
 from leftopen import loopback
 from leftopen.audit import wire
-from leftopen.cases import sensenets
 from leftopen.checks import encrypt_the_wire_began as began
+from leftopen.checks import encrypt_the_wire_mongod as mongod
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
 from leftopen.engines import config as conf
-from leftopen.engines.pki import Authority
+from leftopen.engines.pki import OTHER_SERVER, Authority, days_left
+from leftopen.errors import EngineFailed
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
 from leftopen.learner import Draw
 
 FOLDER = "post"
-_HOSTS = ("127.0.0.1", "localhost")
-_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH (OpenSSL)
 _AUTHORITY = "Harbour CA"
 _OLD_DAYS, _NEW_DAYS, _LEAST_DAYS = 2, 90, 30
 _BIRDS = ("kestrel", "plover", "dunlin", "linnet")
@@ -73,7 +70,7 @@ def _post(task: Task, authority: Authority) -> dict[str, bytes]:
     order = Draw(seed, "12 question 6").shuffle("order", task["files"])
     contents = (
         authority.server(days=_NEW_DAYS),
-        authority.server(["warehouse.localhost"], ["127.0.0.9"], _NEW_DAYS),
+        authority.server([OTHER_SERVER], ["127.0.0.9"], _NEW_DAYS),
         Authority(_AUTHORITY, _NEW_DAYS).server(days=_NEW_DAYS),
         authority.server(days=_OLD_DAYS + 1),
     )
@@ -81,12 +78,7 @@ def _post(task: Task, authority: Authority) -> dict[str, bytes]:
 
 
 def _lab(task: Task) -> MongoLab:
-    def account(client: MongoClient) -> None:
-        secret = str(task["password"])
-        client.admin.command("createUser", task["administrator"], pwd=secret, roles=["root"])
-
-    config = "net: {bindIp: 0.0.0.0}\nsecurity: {authorization: enabled}"
-    lab = sensenets.small_lab(12, config, account, people=60, positions=100)
+    lab = mongod.opened(task["administrator"], task["password"], "root")
     folder = lab.certificates.ca.parent
     authority = Authority(_AUTHORITY, _NEW_DAYS)
     ca, server, post = folder / "harbour-ca.pem", folder / "harbour.pem", folder / FOLDER
@@ -100,8 +92,8 @@ def _lab(task: Task) -> MongoLab:
         f"net: {{tls: {{mode: requireTLS, certificateKeyFile: '{server}', CAFile: '{ca}', "
         "allowConnectionsWithoutCertificates: true}}"
     )
-    plain = loopback.connect(_HOSTS[0], lab.inside.port, wire.SECONDS)
-    line = wire.careless().wrap_socket(plain, server_hostname=_HOSTS[0])
+    plain = loopback.connect(mongod.HOSTS[0], lab.inside.port, wire.SECONDS)
+    line = wire.careless().wrap_socket(plain, server_hostname=mongod.HOSTS[0])
     weakref.finalize(lab, line.close)
     wire.ask(line, wire.hello())
     shown = line.getpeercert(binary_form=True) or b""
@@ -118,13 +110,19 @@ def _rotation(at: Attempt, lab: MongoLab) -> str:
     if _clear(lab):
         at.note("as a new client", "speak in clear", "answered")
         return "in_clear"
-    tls = wire.handshake(_HOSTS[0], lab.inside.port, wire.careless())
+    try:
+        tls = wire.handshake(mongod.HOSTS[0], lab.inside.port, wire.careless())
+    except OSError:
+        at.note("as a new client", "speak TLS", "no answer")
+        if stayed:
+            raise
+        return "restarted"
     if tls.certificate == start.certificate:
         at.note("as a new client", "look at the certificate", "the old one")
         return _old_one(at, lab, start, stayed)
     return (
         _new_one(at, lab, start, tls)
-        or ("" if stayed else "restarted")
+        or (None if stayed else "restarted")
         or _next_start(at, lab, start, tls)
         or RIGHT
     )
@@ -133,19 +131,19 @@ def _rotation(at: Attempt, lab: MongoLab) -> str:
 def _new_one(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) -> str | None:
     """What is wrong with the certificate that new connections are shown."""
     who = "as a new client"
-    for host in _HOSTS:
+    for host in mongod.HOSTS:
         fault = "trusted"
         try:
             wire.handshake(host, lab.inside.port, began.trusting(lab, start.ca))
         except ssl.SSLCertVerificationError as error:
-            fault = "another name" if error.verify_code in _WRONG_NAME else "not trusted"
+            fault = "another name" if error.verify_code in mongod.WRONG_NAME else "not trusted"
         at.note(who, f"verify the new certificate for {host}", fault)
         if fault != "trusted":
             at.values["host"] = host
             if fault == "another name":
                 return "wrong_name"
             return "new_authority" if began.is_changed(lab, start.ca) else "other_authority"
-    days = _days(x509.load_der_x509_certificate(tls.certificate))
+    days = days_left(x509.load_der_x509_certificate(tls.certificate))
     at.note(who, "look how long it is valid", f"{days} days")
     at.values["days"] = days
     return "ends_soon" if days < _LEAST_DAYS else None
@@ -173,21 +171,39 @@ def _next_start(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) 
     """Whether all stays as it is when the server, or a client, begins anew."""
     try:
         trusts = ssl.create_default_context(cafile=str(start.ca))
-        wire.handshake(_HOSTS[0], lab.inside.port, trusts)
+        wire.handshake(mongod.HOSTS[0], lab.inside.port, trusts)
     except OSError:
         at.note("as a client that begins tomorrow", f"trust {start.ca.name} as it is", "refused")
-        return "new_authority"
-    found, mode = _Pem.of(_named(lab)), _written(lab, "mode")
-    what = None
-    if mode != conf.get(lab.effective, "net.tls.mode"):
-        what = f"net.tls.mode is {mode or 'not set'} in mongod.conf"
-    elif found is None:
-        what = "the file has no key with its own certificate, so that mongod does not start"
-    elif found.der != tls.certificate:
-        what = "another certificate stands in the file"
+        at.values["what"] = (
+            f"{start.ca.name} has another authority now, so that a client which reads it then "
+            "refuses the server"
+        )
+        return "next_start"
+    what = _file_says(lab, tls) or _begins(lab, start)
     at.note("as the administrator", "read what mongod will begin with", what or "the same")
     at.values["what"] = what
     return "next_start" if what else None
+
+
+def _file_says(lab: MongoLab, tls: wire.Handshake) -> str | None:
+    """What the files have that is not so today."""
+    found, mode = _Pem.of(_named(lab)), _written(lab, "mode")
+    if mode != conf.get(lab.effective, "net.tls.mode"):
+        return f"net.tls.mode is {mode or 'not set'} in mongod.conf"
+    if found is None:
+        return "the file has no key with its own certificate, so that mongod does not start"
+    return "another certificate stands in the file" if found.der != tls.certificate else None
+
+
+def _begins(lab: MongoLab, start: _Began) -> str | None:
+    """What another mongod does otherwise that begins with this file."""
+    try:
+        twin = mongod.another(conf.parse(lab.config)[0])
+    except EngineFailed:
+        return "mongod does not start with what mongod.conf says"
+    with contextlib.closing(twin):
+        fault = mongod.fault(twin.port, began.trusting(lab, start.ca))
+    return f"mongod then {fault}" if fault else None
 
 
 def _written(lab: MongoLab, name: str) -> str:
@@ -199,11 +215,6 @@ def _written(lab: MongoLab, name: str) -> str:
 def _named(lab: MongoLab) -> Path:
     """The file that mongod.conf names for the next start."""
     return Path(_written(lab, "certificateKeyFile"))
-
-
-def _days(certificate: x509.Certificate) -> int:
-    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    return round(left / datetime.timedelta(days=1))
 
 
 @dataclass
@@ -229,7 +240,7 @@ class _Pem:
 
     @property
     def days(self) -> int:
-        return _days(self.certificate)
+        return days_left(self.certificate)
 
     @property
     def names(self) -> str:
@@ -263,7 +274,7 @@ def _said(yes: bool) -> str:
 def _clear(lab: MongoLab) -> bool:
     """Whether the server answers without TLS."""
     try:
-        with wire.opened(_HOSTS[0], lab.inside.port, None) as line:
+        with wire.opened(mongod.HOSTS[0], lab.inside.port, None) as line:
             return _answers(line)
     except OSError:
         return False
