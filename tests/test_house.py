@@ -47,6 +47,7 @@ FLOORS = {
         "frequency",
         "sealing",
         "ledger",
+        "incidents",
         "quiz",
         "widgets",
     },
