@@ -10,6 +10,8 @@ from waiting import until
 
 from leftopen.cases import smart_city
 from leftopen.cases.feeder import Feeder
+from leftopen.checks.case_beijing_smart_city_growing import QUESTION
+from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.errors import EngineFailed
 from leftopen.synth.smart_city import later_events
 
@@ -60,6 +62,37 @@ def test_it_runs_by_itself_once_whoever_starts_it_and_stops(lab):
     there = later(lab)
     time.sleep(1.2)
     assert later(lab) == there
+
+
+def growing_but(raises_at, error=TypeError):
+    """Looks twice, as is right, and fails in one of its calls."""
+    calls = []
+
+    def counts(client):
+        rows = client.cat.indices(format="json")
+        return {row["index"]: int(row["docs.count"] or 0) for row in rows}
+
+    def growing(client):
+        calls.append(client)
+        before = counts(client)
+        time.sleep(1)
+        if len(calls) in raises_at:
+            raise error
+        return {name for name, count in counts(client).items() if count > before.get(name, 0)}
+
+    return growing
+
+
+def test_an_index_in_the_making_has_no_count_and_that_is_nobodys_fault(lab):
+    feeder = Feeder(lab)
+    feeder.start()
+    until(lambda: feeder.sent > 0)
+    assert QUESTION.check(Attempt(Task()), lab, growing_but({1})) == "feeder_runs"
+    feeder.stop()
+    assert QUESTION.check(Attempt(Task()), lab, growing_but({2})) == RIGHT
+    for error, calls in ((KeyError, {2}), (TypeError, {2, 3})):
+        with pytest.raises(error):
+            QUESTION.check(Attempt(Task()), lab, growing_but(calls, error))
 
 
 def test_it_waits_for_a_cluster_that_restarts(lab):

@@ -152,23 +152,35 @@ def _call(growing: FunctionType, lab: Lab) -> set[str]:
     return found[0]
 
 
+def _awake(growing: FunctionType, lab: SearchLab) -> tuple[set[str], float]:
+    """What the function returns while somebody writes, and how many seconds it took."""
+    with _Writer(lab).running():
+        began = time.monotonic()
+        return _call(growing, lab), time.monotonic() - began
+
+
 @quiet()
 def _check(at: Attempt, lab: SearchLab, growing: FunctionType) -> str:
     """The three indices that grow, and none while nobody writes."""
     with OpenSearch(lab.inside.uri, timeout=10, max_retries=0) as operator:
         before = operator.count()["count"]
-        asleep = _call(growing, lab)
+        try:
+            asleep, failed = _call(growing, lab), None
+        except Exception as error:  # an index that a feeder is just making has no count yet
+            asleep, failed = set(), error
         if operator.count()["count"] != before:
             at.note("as the operator", "count all documents around a first call", "more after it")
             return "feeder_runs"
+        if failed is not None:
+            raise failed
     at.note("your function, while nobody writes", "say what grows", _shown(asleep))
     if asleep:
         at.values["named"] = _shown(asleep)
         return "names_believed"
-    with _Writer(lab).running():
-        began = time.monotonic()
-        awake = _call(growing, lab)
-        took = time.monotonic() - began
+    try:
+        awake, took = _awake(growing, lab)
+    except TypeError:  # our new index was just being made, and had no count yet
+        awake, took = _awake(growing, lab)
     right = awake == {_GROWS, _CROSSES, _NEW}
     if not right and (not awake or took < _TOO_SOON):
         at.note("your function, while documents come in", "say what grows", "too soon to see it")
