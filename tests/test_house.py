@@ -48,6 +48,7 @@ FLOORS = {
         "sealing",
         "ledger",
         "incidents",
+        "cvss",
         "quiz",
         "widgets",
     },
