@@ -75,7 +75,7 @@ def growing_but(raises_at, error=TypeError):
     def growing(client):
         calls.append(client)
         before = counts(client)
-        time.sleep(1)
+        time.sleep(2)
         if len(calls) in raises_at:
             raise error
         return {name for name, count in counts(client).items() if count > before.get(name, 0)}
