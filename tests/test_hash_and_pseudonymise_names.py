@@ -223,6 +223,10 @@ WRONG_NAMES |= {
         "key_in_the_pseudonym",
         lambda ex: lambda n: base64.b64encode((key_of(ex) + right_name(ex)(n)).encode()).decode(),
     ),
+    "the key in base32": (
+        "key_in_the_pseudonym",
+        lambda ex: lambda n: base64.b32encode((key_of(ex) + right_name(ex)(n)).encode()).decode(),
+    ),
     "a list in memory": ("another_in_another_process", table_in_memory),
     "a hundred keys": (
         "few_keys",

@@ -25,6 +25,7 @@ _EXERCISE = "14"
 # -- question 1: a number from its hash ----------------------------------------------------------
 
 _NAMES = ("Ada", "Ben", "Cem", "Dua", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jun")
+_SIGNS = "0123456789X"  # the check characters, in the order of their values
 _ALIKE = 4  # hexadecimal digits at the beginning that are easily taken for a match
 
 
@@ -71,20 +72,15 @@ def _number_from_hash(at: Attempt, number: str) -> str:
         return "other_person"
     if found[:_ALIKE] == hashes[who][:_ALIKE]:
         return "begins_alike"
-    if any(_sha256(number[:17] + sign) == hashes[who] for sign in "0123456789X"):
-        standard = number[17] == _check_character(number)
-        return "check_corrected" if standard else "check_character"
+    for place, sign in enumerate(_SIGNS):
+        if _sha256(number[:17] + sign) == hashes[who]:
+            standard = _SIGNS[place - identifiers.CHECK_SHIFT]  # each here was moved on by it
+            return "check_corrected" if number[17] == standard else "check_character"
     if not number.startswith(f"00{at.task['district']:04d}"):
         return "other_district"
     if number[6:10] != str(at.task["born"][who]):
         return "other_year"
     return "another_number"
-
-
-def _check_character(number: str) -> str:
-    """The check character of ISO 7064, MOD 11-2, which GB 11643 takes."""
-    total = sum(2 ** (17 - n) % 11 * int(digit) for n, digit in enumerate(number[:17]))
-    return "10X98765432"[total % 11]
 
 
 # -- question 2: what each protection leaks ------------------------------------------------------
@@ -191,9 +187,7 @@ def _which_mistake(given: float, values: dict[str, float]) -> str:
     for name, value in values.items():
         if name and _is(given, value):
             return name.strip()
-        if _is(given, value / 2):
-            return "half_of_it"
-    return "other_seconds"
+    return "half_of_it" if _is(given, values[""] / 2) else "other_seconds"
 
 
 def _is(given: float, value: float) -> bool:

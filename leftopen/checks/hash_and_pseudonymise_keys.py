@@ -18,7 +18,7 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from numbers import Number
 
@@ -32,6 +32,8 @@ _CALLS = 20
 _KEY_BITS = 110
 _PATIENCE = 5.0  # seconds for what another process does
 _MOMENT = 1_700_000_000
+SEEDED = "`random` and of NumPy"
+"""What :func:`seed` gives a seed, as part of a sentence."""
 
 
 def judge(at: Attempt, new_key: Callable[[], str]) -> str:
@@ -43,7 +45,7 @@ def judge(at: Attempt, new_key: Callable[[], str]) -> str:
     if different == 1:
         return "same_key_each_time"
     if _follows_a_seed(new_key):
-        at.note("new_key", "call it twice from the same seed of `random`", "the same key")
+        at.note("new_key", f"call it twice from the same seed of {SEEDED}", "the same key")
         return "guessable_key"
     drawn = [elsewhere(lambda: _counted(new_key)) for _ in range(2)]
     if None not in drawn:
@@ -74,17 +76,29 @@ def bits_of(texts: list[str]) -> float:
     return sum(math.log2(len({text[place] for text in texts})) for place in range(width))
 
 
-def _follows_a_seed(new_key: Callable[[], str]) -> bool:
+def seed() -> None:
+    """Give the random numbers that follow from a seed the same one each time."""
+    random.seed(14)
+    np.random.seed(14)
+
+
+@contextlib.contextmanager
+def seeds_kept() -> Iterator[None]:
+    """Afterwards the random numbers that follow from a seed go on as if nothing had been."""
     state, other = random.getstate(), np.random.get_state()
-    made = []
     try:
-        for _ in range(2):
-            random.seed(14)
-            np.random.seed(14)
-            made.append([new_key() for _ in range(_CALLS)])
+        yield
     finally:
         random.setstate(state)
         np.random.set_state(other)
+
+
+def _follows_a_seed(new_key: Callable[[], str]) -> bool:
+    made = []
+    with seeds_kept():
+        for _ in range(2):
+            seed()
+            made.append([new_key() for _ in range(_CALLS)])
     return made[0] == made[1]
 
 
@@ -94,8 +108,7 @@ def _follows_a_seed(new_key: Callable[[], str]) -> bool:
 def _counted(new_key: Callable[[], str]) -> dict[str, list]:
     """Keys of a process whose clock stands, and the bytes that each asked the system for."""
     _stop_the_clock()
-    random.seed(14)
-    np.random.seed(14)
+    seed()
     asked, real = [0], os.urandom
 
     def urandom(size: int) -> bytes:

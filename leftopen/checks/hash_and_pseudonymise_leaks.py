@@ -3,13 +3,12 @@
 What is the same under every key, and another for another number, is told by the number alone.
 """
 
-import base64
-import binascii
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from leftopen.audit.crypto.encodings import decoded
 from leftopen.checks.question import Attempt
 
 _KEYS = 8
@@ -97,20 +96,12 @@ def _shows(key: str, made: list[str]) -> bool:
     """Whether the key, or a part of it, stands in every one of these pseudonyms."""
     if len(key) < _OF_THE_KEY:
         return False
-    raw = [key.encode(), key[::-1].encode(), *_decoded(key)]
+    raw = [key.encode(), key[::-1].encode(), *(inner for _, inner in decoded(key.encode()))]
     parts = {each[n : n + _OF_THE_KEY] for each in raw
              for n in range(len(each) - _OF_THE_KEY + 1)}  # fmt: skip
     for text in made[:5]:
-        places = [text.encode(), text.lower().encode(), *_decoded(text)]
+        places = [text.encode(), text.lower().encode()]
+        places += [inner for _, inner in decoded(text.encode())]
         if not any(part in place for place in places for part in parts):
             return False
     return True
-
-
-def _decoded(text: str) -> Iterator[bytes]:
-    """A text as the bytes that it may stand for."""
-    readers = (bytes.fromhex, base64.urlsafe_b64decode, base64.b32decode, base64.b85decode)
-    filled = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
-    for read in readers:
-        with contextlib.suppress(ValueError, binascii.Error):
-            yield read(filled if read is base64.urlsafe_b64decode else text)

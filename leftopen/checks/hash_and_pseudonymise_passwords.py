@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import hashlib
-import random
 import re
 import secrets
 import time
@@ -13,6 +12,7 @@ from numbers import Integral
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from leftopen.checks.hash_and_pseudonymise_keys import SEEDED, elsewhere, seed, seeds_kept
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
@@ -79,7 +79,7 @@ def _passwords(at: Attempt, store: Callable, login: Callable) -> str:
     old = _old(at.task["scheme"], word, secrets.token_hex(6))
     weak = _weak(word, secrets.token_bytes(16))
     for record, kind in ((old, "an old record"), (weak, "a weak record")):
-        found = _refused(at, login, record, kind, word, wrong) or _upgrade(
+        found = _refused(at, login, record, kind, wrong) or _upgrade(
             at, login, record, kind, word, wrong
         )
         if found:
@@ -121,16 +121,14 @@ def _stored(at: Attempt, store: Callable, word: str) -> str:
 
 
 def _twice(store: Callable, word: str) -> tuple[object, float, object]:
-    """Two records after the same seed of `random`; the least time of the processor of the two."""
-    state, made, took = random.getstate(), [], []
-    try:
+    """Two records after the same seed; the least time of the processor of the two."""
+    made, took = [], []
+    with seeds_kept():
         for _ in range(2):
-            random.seed(14)
+            seed()
             begin = time.process_time()  # Argon2id may work in threads of its own
             made.append(store(word))
             took.append(time.process_time() - begin)
-    finally:
-        random.setstate(state)
     return made[0], min(took), made[1]
 
 
@@ -147,7 +145,9 @@ def _salts(at: Attempt, store: Callable, word: str, made: str, again: str) -> st
     salts = [_bytes(each.split("$")[4]) for each in (made, again)]
     same = salts[0] == salts[1]
     if same and _bytes(store(word).split("$")[4]) != salts[0]:
-        at.note("store", "the same password twice, from the same seed of `random`", "the same salt")
+        at.note(
+            "store", f"the same password twice, from the same seed of {SEEDED}", "the same salt"
+        )
         return "poor_salt"
     at.note("store", "the same password twice", "the same salt" if same else "another salt")
     if same:
@@ -156,7 +156,16 @@ def _salts(at: Attempt, store: Callable, word: str, made: str, again: str) -> st
     if len(salts[0]) == len(salts[1]) and differ < _SALT_BITS:
         at.note("store", "bits in which two salts differ", "a few")
         return "poor_salt"
+    if _goes_on(lambda: store(word).split("$")[4]):
+        at.note("store", "in two copies of this process", "the same salt")
+        return "poor_salt"
     return ""
+
+
+def _goes_on(salt: Callable[[], str]) -> bool:
+    """Whether two copies of this process go on with the same salt, as any generator with a seed."""
+    one = elsewhere(salt)
+    return one is not None and one == elsewhere(salt)
 
 
 def _bytes(text: str) -> bytes:
@@ -195,7 +204,7 @@ def _logins(at: Attempt, store: Callable, login: Callable, word: str, wrong: str
         return "right_refused"
     if kept != fresh and not _try(login, kept, word)[0]:
         return "right_refused"
-    if found := _refused(at, login, fresh, "a new record", word, wrong):
+    if found := _refused(at, login, fresh, "a new record", wrong):
         return found
     long = f"Ä{word}".ljust(_LONG, "x")
     record = store(long)
@@ -215,7 +224,7 @@ def _logins(at: Attempt, store: Callable, login: Callable, word: str, wrong: str
     return ""
 
 
-def _refused(at: Attempt, login: Callable, record: str, kind: str, word: str, wrong: str) -> str:
+def _refused(at: Attempt, login: Callable, record: str, kind: str, wrong: str) -> str:
     """What is wrong with logins that have to be refused, or nothing."""
     at.values["record"] = kind
     try:

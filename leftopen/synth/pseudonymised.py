@@ -19,11 +19,11 @@ _STEPS = (1, 7, 11)  # in each table the people come in another order
 _NOTES = ("came on foot", "was called back", "asked for the form", "is content")
 
 
-def numbers(district: int = 103, count: int = PEOPLE) -> list[str]:
-    """Identity numbers of people of a district, no two alike."""
-    step = np.arange(count)
+def numbers(district: int) -> list[str]:
+    """Identity numbers of `PEOPLE` people of a district, no two alike."""
+    step = np.arange(PEOPLE)
     made = identifiers.resident_ids(
-        np.full(count, district), 9_000 + 311 * step % 25_000, (7 * step + district) % 1_000
+        np.full(PEOPLE, district), 9_000 + 311 * step % 25_000, (7 * step + district) % 1_000
     )
     return [row.tobytes().decode() for row in made]
 
@@ -34,7 +34,7 @@ def pseudonym(key: bytes, number: str) -> str:
 
 
 def fill(
-    columns: Sequence[str], people: Sequence[str], key: bytes, path: Path | str = ":memory:"
+    columns: Sequence[str], people: Sequence[str], key: bytes, path: Path
 ) -> sqlite3.Connection:
     """Make the database: a table for each column, an index on each, and rows of every person.
 
@@ -43,7 +43,7 @@ def fill(
         people: their numbers; the last three have left the register in the meantime, and
             :func:`registered` leaves them out.
         key: the key of the pseudonyms.
-        path: the file of the database; in memory by default.
+        path: the file of the database.
     """
     db = sqlite3.connect(path)
     # What is deleted stays in the file: SQLite's default, which some systems build otherwise.
