@@ -19,6 +19,7 @@ from leftopen.lab import Lab
 # A page of PostgreSQL's write-ahead log, and its header; a file's first page has a longer one
 # (xlog_internal.h: SizeOfXLogShortPHD and SizeOfXLogLongPHD, with the default page of 8 kB).
 _WAL, _PAGE, _HEADER, _FIRST_HEADER = "pg_wal", 8192, 24, 40
+_TRIES = 20  # to list the files of a server that goes on
 _HEAD = 4  # bytes by which a value is looked for before it is compared whole
 
 PLACES = {
@@ -78,7 +79,7 @@ def shown(files: Path | Iterable[Path], values: Iterable[str]) -> set[str]:
         DataError: there is no value, or one is too short to be looked for.
     """
     if isinstance(files, Path):
-        files = sorted(files.rglob("*")) if files.is_dir() else [files]
+        files = _files(files, ("**/*",)) if files.is_dir() else [files]
     by_head: dict[bytes, set[bytes]] = {}
     for value in values:
         raw = value.encode()
@@ -124,7 +125,11 @@ def _in(data: bytes, by_head: dict[bytes, set[bytes]]) -> set[bytes]:
 
 
 def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    """What fits the patterns. A server may remove a folder while it is listed: then once more."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    raise DataError(f"The files below {folder} change all the time. Run the cell again.")
 
 
 class Desk:
@@ -145,7 +150,10 @@ class Desk:
     def clear(self) -> None:
         """Remove all that lies in it."""
         for place in self.folder.iterdir():
-            shutil.rmtree(place)
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
 
 
 def tried(do: Callable, *arguments: Any) -> str:

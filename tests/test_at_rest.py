@@ -1,7 +1,9 @@
 """What files show: a search that finds each value that stands there whole, and no other."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import pyrage
 import pytest
 
 from leftopen import at_rest, backup
@@ -61,6 +63,23 @@ def test_a_value_across_two_pages_of_the_write_ahead_log_is_found(tmp_path):
     assert shown([tmp_path / "other"], VALUES) == set()
 
 
+def test_a_folder_that_goes_while_it_is_listed_is_listed_once_more(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text(VALUES[0])
+    real, fails = Path.glob, [2]
+
+    def glob(folder, pattern):
+        if fails[0]:
+            fails[0] -= 1
+            raise FileNotFoundError(pattern)
+        return real(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", glob)
+    assert shown(tmp_path, VALUES) == {VALUES[0]}
+    fails[0] = 1000
+    with pytest.raises(DataError, match="change all the time"):
+        shown(tmp_path, VALUES)
+
+
 def test_each_kind_of_file_is_told_apart(tmp_path):
     for name in ("data/collection-1.wt", "data/journal/1", "mongod.log.2026", "pki/server.pem"):
         path = tmp_path / name
@@ -89,12 +108,33 @@ def test_a_desk_gives_free_names_and_is_gone_at_the_end():
     assert not folder.exists()
 
 
-def test_what_is_tried_is_told_without_its_folders(tmp_path):
+def test_a_desk_is_cleared_of_whatever_lies_on_it(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("x")
+    desk = Desk()
+    (desk.folder / "file").write_text("x")
+    (desk.folder / "link").symlink_to(tmp_path / "kept")
+    desk.new("dump").mkdir()
+    desk.clear()
+    assert list(desk.folder.iterdir()) == []
+    assert (tmp_path / "kept" / "file").exists()
+
+
+def test_what_is_tried_is_told_without_its_folders():
     desk = Desk()
     words = tried(backup.open_sealed, desk.new("a.age"), "AGE-SECRET-KEY-1", desk.new("b"))
     assert words.startswith("This is not a private key")
-    words = tried(backup.seal, desk.new("absent"), desk.new("b"), "age1nothing")
-    assert str(desk.folder) not in words
+    (full := desk.new("full")).mkdir()
+    (full / "notes").write_text("x")
+    target = desk.new("a.age")
+    target.write_text("x")
+    public = str(pyrage.x25519.Identity.generate().to_public())
+    with pytest.raises(DataError) as error:
+        backup.seal(full, target, public)
+    assert str(desk.folder) in str(error.value)
+    words = tried(backup.seal, full, target, public)
+    assert "a.age" in words
+    assert "leftopen-" not in words
     assert tried(str, 1) == "yes"
     with pytest.raises(ZeroDivisionError):
         tried(divmod, 1, 0)

@@ -198,7 +198,7 @@ def test_a_tar_of_another_program_is_opened_with_its_folders(folder, tmp_path, k
 
 def hostile(kind):
     """A tar that writes outside of its folder, or makes something else than a file."""
-    entry = tarfile.TarInfo({"above": "../evil", "absolute": "/tmp/evil"}.get(kind, "evil"))
+    entry = tarfile.TarInfo({"above": "../evil", "absolute": "/left-open/evil"}.get(kind, "evil"))
     if kind == "link":
         entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/hostname"
     if kind == "device":
@@ -217,6 +217,14 @@ def test_who_knows_the_public_key_can_seal_anything_and_it_is_refused(tmp_path, 
         backup.open_sealed(target, str(key), tmp_path / "back")
     one_sentence(error)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.age"]
+
+
+def test_a_name_from_the_root_of_the_disk_is_unpacked_below_the_folder(tmp_path, key):
+    target = tmp_path / "a.age"
+    target.write_bytes(pyrage.encrypt(hostile("absolute"), [key.to_public()]))
+    backup.open_sealed(target, str(key), tmp_path / "back")
+    assert contents(tmp_path / "back") == {"left-open/evil": b""}
+    assert not Path("/left-open").exists()
 
 
 # -- the manifest -----------------------------------------------------------------------------
