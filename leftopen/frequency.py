@@ -22,9 +22,8 @@ from leftopen.synth.quarter import FRIDAY, Quarter, make_quarter, residents_tabl
 
 RESIDENTS = 2_000
 """How many people live in an invented district."""
-ANOTHER_YEAR = 2**63
-"""What is added to a district's seed for the statistics of another year."""
 
+_ANOTHER_YEAR = 2**63  # what is added to a district's seed for the statistics of another year
 _YEAR_DAYS = 365.25
 _AGES = ("0 to 5", "6 to 17", "18 to 39", "40 to 61", "62 or more")
 _AGE_BEGINS = (6, 18, 40, 62)
@@ -186,20 +185,19 @@ def rates(
     return pd.DataFrame.from_dict(found, orient="index", columns=heads)
 
 
-def trial(districts: Iterable[int], residents: int = RESIDENTS) -> pd.DataFrame:
+def trial(districts: Iterable[int]) -> pd.DataFrame:
     """Recover each column of many invented districts; a row for each column.
 
     The plain values stand for their ciphertexts, which have the same counts.
 
     Args:
         districts: the seeds.
-        residents: how many people live in each.
 
     Returns:
         The columns of :func:`rates`, with the median of ``values`` and the means of the shares,
         and ``whole``: in what share of the districts every row was recovered, 0 to 1.
     """
-    drawn = (_district(seed, residents) for seed in districts)
+    drawn = (_district(seed, RESIDENTS) for seed in districts)
     every = pd.concat(rates(columns, columns, public) for columns, public in drawn)
     every["whole"] = every["recovered"] > 1 - 1e-9
     told = every.groupby(level=0, sort=False)
@@ -209,7 +207,7 @@ def trial(districts: Iterable[int], residents: int = RESIDENTS) -> pd.DataFrame:
 def _district(seed: int, residents: int) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
     quarter = make_quarter(seed, 0, residents, 1)
     columns = _columns(quarter)
-    later = _columns(make_quarter(seed + ANOTHER_YEAR, 0, residents, 1))
+    later = _columns(make_quarter(seed + _ANOTHER_YEAR, 0, residents, 1))
     public = {name: dict(Counter(column)) for name, column in later.items()}
     public["house"] = dict(zip(quarter.houses, quarter.house_flats.tolist(), strict=True))
     numbers = residents_table(quarter)["id_number"].to_pylist()

@@ -1,7 +1,11 @@
-"""A question of exercise 13 with its server, for the tests of its checks."""
+"""A question of exercise 13 with its server, and a right answer to question 4, for the tests."""
+
+import json
+import os
 
 import pytest
 from bson.codec_options import CodecOptions
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pymongo import MongoClient
 from pymongo.encryption import ClientEncryption
 
@@ -33,6 +37,32 @@ class Asked:
         self.lab.close()
 
 
+@pytest.fixture
+def asked(request):
+    """The question that :func:`question` names; each module takes it as its own fixture."""
+    found = Asked(request.param)
+    yield found
+    found.close()
+
+
 def question(number):
     """Let a test have this question as its fixture ``asked``."""
     return pytest.mark.parametrize("asked", [number], indirect=True)
+
+
+def place_of(column, row):
+    return json.dumps([column, row]).encode()
+
+
+def gcm(key, nonce_for=None, place=place_of):
+    """AES-GCM with a nonce of whatever kind, and a place of whatever kind."""
+    box = AESGCM(key)
+
+    def seal(text, column, row):
+        nonce = nonce_for(text, column, row) if nonce_for else os.urandom(12)
+        return nonce + box.encrypt(nonce, text.encode(), place(column, row))
+
+    def open_(sealed, column, row):
+        return box.decrypt(sealed[:12], sealed[12:], place(column, row)).decode()
+
+    return seal, open_

@@ -2,10 +2,12 @@
 
 import random
 import secrets
+import sys
+from base64 import b64encode
 
 import psycopg
 import pytest
-from test_encrypt_the_field_seal import gcm
+from field_asked import gcm
 
 from leftopen.checks.encrypt_the_field import QUESTIONS
 from leftopen.checks.probe import BadAnswer
@@ -75,6 +77,9 @@ def test_columns(lab, tmp_path, monkeypatch):
         (f"COMMENT ON TABLE residents IS {word}", "COMMENT ON TABLE residents IS NULL"),
         (f"CREATE VIEW v AS SELECT {word} AS k", "DROP VIEW v"),
         (f"CREATE TABLE d (k text DEFAULT {word})", "DROP TABLE d"),
+        # Its two halves, in rows of their own; and one half alone, in base64.
+        (f"CREATE TABLE d AS VALUES ('{KEY[:16].hex()}'), ('{KEY[16:].hex()}')", "DROP TABLE d"),
+        (f"CREATE TABLE d AS SELECT '{b64encode(KEY[16:]).decode()}' AS k", "DROP TABLE d"),
     ):
         run(quiet, make)
         assert told() == "key_in_table", make
@@ -112,11 +117,18 @@ def test_columns(lab, tmp_path, monkeypatch):
         assert told() == "left_in_clear", make
         run(next(drop for word, drop in drops.items() if word in make))
     assert told() == RIGHT
+    # What seal_with returns is no pair, or ends the program: the cell's error, or no opening.
+    with pytest.raises(BadAnswer, match=r"seal_with\(key\)` must return two functions"):
+        QUESTIONS[6].check(Attempt(task), lab, KEY, lambda key: None)
+    with pytest.raises(BadAnswer, match=r"seal_with\(key\)` ended the program"):
+        QUESTIONS[6].check(Attempt(task), lab, KEY, sys.exit)
+    leaving = lambda key: (gcm(key)[0], lambda *_: sys.exit(1))  # noqa: E731
+    assert QUESTIONS[6].check(Attempt(task), lab, KEY, leaving) == "not_opened"
     # Functions that question 4 refuses, and keys that are guessed.
     for make, key, wanted in (
         (lambda key: gcm(key, lambda *_: bytes(12)), KEY, "badly_sealed"),
         (lambda key: gcm(bytes(32)), KEY, "badly_sealed"),
-        (lambda key: gcm(key, place=lambda _, number: b"%d" % number), KEY, "moved"),
+        (lambda key: gcm(key, place=lambda _, number: b"%d" % number), KEY, "badly_sealed"),
         (gcm, bytes(32), "weak_key"),
         (gcm, b"k3" * 16, "weak_key"),
         (gcm, random.Random(1).randbytes(32), "weak_key"),
@@ -126,6 +138,11 @@ def test_columns(lab, tmp_path, monkeypatch):
             db.cursor().executemany(f"UPDATE residents SET {new} = %s WHERE person = %s", sealed)
         assert QUESTIONS[6].check(Attempt(task), lab, key, make) == wanted
     seal(ANOTHER, rows)
+    assert told(ANOTHER) == RIGHT
+    # Half of the key is enough for the log.
+    run(f"SELECT '{ANOTHER[16:].hex()}'")
+    assert told(ANOTHER) == "key_in_log"
+    lab.log.write_bytes(b"")
     assert told(ANOTHER) == RIGHT
     # A statement that fails is logged all the same.
     with pytest.raises(psycopg.Error), psycopg.connect(lab.inside.uri_of("doors_1")) as db:

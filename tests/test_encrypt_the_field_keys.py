@@ -5,8 +5,9 @@ import secrets
 from base64 import b64encode
 
 import bson
+import field_asked
 import pytest
-from field_asked import Asked, question
+from field_asked import question
 
 from leftopen.checks import encrypt_the_field_copies as copies
 from leftopen.checks import encrypt_the_field_vault as vault
@@ -14,13 +15,7 @@ from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT
 
 needs_server = pytest.mark.needs("mongodb")
-
-
-@pytest.fixture
-def asked(request):
-    found = Asked(request.param)
-    yield found
-    found.close()
+asked = field_asked.asked
 
 
 @needs_server

@@ -16,29 +16,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, AESSIV, ChaCha20Poly1305
+from field_asked import gcm, place_of
 
+from leftopen.checks import encrypt_the_field_forged as forged
 from leftopen.checks.encrypt_the_field import QUESTIONS
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt
 from leftopen.learner import Draw
-
-
-def place_of(column, row):
-    return json.dumps([column, row]).encode()
-
-
-def gcm(key, nonce_for=None, place=place_of):
-    """AES-GCM with a nonce of whatever kind, and a place of whatever kind."""
-    box = AESGCM(key)
-
-    def seal(text, column, row):
-        nonce = nonce_for(text, column, row) if nonce_for else os.urandom(12)
-        return nonce + box.encrypt(nonce, text.encode(), place(column, row))
-
-    def open_(sealed, column, row):
-        return box.decrypt(sealed[:12], sealed[12:], place(column, row)).decode()
-
-    return seal, open_
 
 
 def cut(text):
@@ -371,3 +355,15 @@ def test_what_a_stranger_does_who_knows_more(make, wanted):
 def test_what_cannot_be_tried_is_the_cells_error(make, words):
     with pytest.raises(BadAnswer, match=words):
         QUESTIONS[4].check(Attempt(QUESTIONS[4].task(Draw("ada", "13"))), make)
+
+
+def test_short_slices_are_tried_first_and_their_number_is_the_same_on_every_machine():
+    one, other = bytes(range(40)), bytes(range(100, 140))
+    tried = list(forged.spliced(one, other))
+    taken = [sum(a != b for a, b in zip(one, value, strict=True)) for value in tried]
+    assert taken == sorted(taken)
+    assert len(set(tried)) == len(tried) == 40 * 41 // 2
+    # Of long values, as many however slowly each is opened: none of 64 bytes is left out in 256.
+    long = list(forged.spliced(bytes(256), bytes([1]) * 256))
+    assert sum(sum(value) <= 64 for value in long) == sum(256 - n + 1 for n in range(1, 65))
+    assert len(long) == forged._MOST_SLICES

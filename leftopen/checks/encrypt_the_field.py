@@ -114,7 +114,7 @@ def _what_is_stored(
     if changed := _what_is_changed(client, before, now, fields):
         at.note(_HOLDER, "compare everything else with what was there", changed)
         at.values["how"] = changed
-        if not plain or sorted(now) != sorted(before):
+        if not plain or now.keys() != before.keys():
             return "changed"
     at.note(_STRANGER, "read your fields in plain text", told or "none of them")
     if plain:
@@ -132,7 +132,7 @@ def _places_of(before: dict, now: dict, name: str) -> Iterator[str]:
     """The fields of a person in which the value of a field stands in clear."""
     if now.get(name) == before[name]:
         yield name
-    for other in now.keys() - before.keys():
+    for other in sorted(now.keys() - before.keys()):
         if str(before[name]) in str(now[other]):
             yield f"{name} (in the field {other})"
 
@@ -184,7 +184,7 @@ def _what_opens(at: Attempt, encryption, before: dict, now: dict, fields: list[s
                 at.note(_HOLDER, f"open {name} of {len(before)} people", "refused")
                 at.values.update(name=name, said=_words(found))
                 return "will_not_open"
-            if not _is_value_of(person, name, found):
+            if not _is_value_of(person, name, found, filled=name != at.task["searched"]):
                 at.note(_HOLDER, f"open {name} of {len(before)} people", "another value")
                 at.values["name"] = name
                 return "another_value"
@@ -192,12 +192,22 @@ def _what_opens(at: Attempt, encryption, before: dict, now: dict, fields: list[s
     return None
 
 
-def _is_value_of(person: dict, name: str, found: object) -> bool:
-    """Whether this is a person's value, also as a text, or bound to the person's number."""
+def _is_value_of(person: dict, name: str, found: object, filled: bool) -> bool:
+    """Whether this is a person's value, also as a text, or bound to the person's number.
+
+    It may be filled up with blanks, if wanted, so that its length tells nothing.
+    """
     if isinstance(found, dict | list) and len(found) == 2:
         parts = list(found.values() if isinstance(found, dict) else found)
-        return person[name] in parts and person["_id"] in parts
+        values = [_bare(part) for part in parts] if filled else parts
+        return person[name] in values and person["_id"] in parts
+    found = _bare(found) if filled else found
     return found == person[name] or str(found) in _written(person[name])
+
+
+def _bare(value: object) -> object:
+    """A value without the blanks behind it, if it is a text."""
+    return value.rstrip(" ") if isinstance(value, str) else value
 
 
 def _written(value: object) -> list[str]:
@@ -226,7 +236,8 @@ def _is_found(
     at.note(_HOLDER, f"find {len(sought)} people by {searched}", f"{right} found")
     if right == len(sought):
         return None
-    return "key_for_each" if len(keys) > 1 else "not_found"
+    fixed = all(person[searched][0] == vault.IS_FIXED for person in now.values())
+    return "key_for_each" if fixed and len(keys) > 1 else "not_found"
 
 
 def _what_is_told(at: Attempt, before: dict, now: dict, others: list[str]) -> str | None:

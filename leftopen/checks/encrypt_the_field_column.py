@@ -10,9 +10,9 @@ import functools
 import psycopg
 from psycopg import sql
 
-from leftopen.audit.crypto import keys
 from leftopen.cases import tongren
 from leftopen.checks import encrypt_the_field_copies as copies
+from leftopen.checks import encrypt_the_field_forged as forged
 from leftopen.checks import encrypt_the_field_seal as seal
 from leftopen.checks import encrypt_the_field_tables as tables
 from leftopen.checks import encrypt_the_field_vault as vault
@@ -32,7 +32,6 @@ _RESIDENTS, _DAYS = 240, 3  # of the small lab
 _READER = "as a stranger who reads every table"
 _LOG_READER = "as somebody who reads the server's log"
 _HOLDER = "as the holder of the key"
-_PLACE = ("swapped", "glued", "part_of_place", "place_in_front")
 
 
 def task(draw: Draw) -> Task:
@@ -73,7 +72,6 @@ class _Trial:
         self.at, self.lab, self.connection = at, lab, connection
         self.column, self.new = str(at.task["column"]), str(at.task["sealed"])
         self.before = _before(self.column)
-        self.forms = [form for form in keys.forms(key).values() if len(form) >= _KEY_BYTES]
         self.key = key
 
     def judged(self, seal_with: Make) -> str:
@@ -103,9 +101,9 @@ class _Trial:
                 _HOLDER, f"look at {self.new} of {len(self.before)} people", "not all bytes"
             )
             return "not_sealed"
-        _, open_ = seal_with(self.key)
+        _, open_ = seal.pair(seal_with, self.key, "seal_with")
         right = sum(
-            _opened(open_, value, self.column, number) == self.before[number]
+            forged.answer(open_, value, (self.column, number)) == self.before[number]
             for number, value in found.items()
         )
         told = f"{right} open to what was there"
@@ -114,7 +112,7 @@ class _Trial:
         if right < len(found):
             return "not_opened"
         first, second = sorted(found)[:2]
-        moved = _opened(open_, found[first], self.column, second) is not None
+        moved = forged.answer(open_, found[first], (self.column, second)) is not forged.REFUSED
         who = "as somebody who may write to the table"
         self.at.note(
             who, "put one person's value into another's row", "opens" if moved else "refused"
@@ -130,15 +128,13 @@ class _Trial:
         what = "try what seal_with returns as question 4 does"
         self.at.note(_HOLDER, what, "right" if verdict == RIGHT else fault)
         self.at.values["fault"] = fault
-        if verdict == RIGHT:
-            return None
-        return "moved" if verdict in _PLACE else "badly_sealed"
+        return None if verdict == RIGHT else "badly_sealed"
 
     def _in_tables(self) -> str | None:
         server = tables.read(self.lab)
-        left = tables.with_values(server, map(str, self.before.values()))
-        self.at.note(_READER, f"look for each {self.column} in clear", ", ".join(left) or "nowhere")
-        self.at.values["where"] = ", ".join(left)
+        left = copies.told(copies.of_unique(server, map(str, self.before.values())))
+        self.at.note(_READER, f"look for each {self.column} in clear", left or "nowhere")
+        self.at.values["where"] = left
         if left:
             return "left_in_clear"
         if vault.is_weak(self.key):
@@ -151,7 +147,7 @@ class _Trial:
 
     def _in_log(self) -> str | None:
         log = self.lab.log.read_bytes() if self.lab.log.exists() else b""
-        there = any(form in log for form in self.forms)
+        there = copies.of_key(copies.Server({copies.Copy("the log"): log}), self.key)
         self.at.note(_LOG_READER, "look for the key", "there" if there else "not there")
         if there:
             return "key_in_log"
@@ -169,11 +165,3 @@ class _Trial:
         if known is None:
             return None
         return "key_from_word" if known[0] == "password" else "key_with_notebook"
-
-
-def _opened(open_: seal.Open, value: bytes, column: str, row: int) -> object:
-    """What a value opens to; ``None`` if it does not."""
-    try:
-        return open_(value, column, row)
-    except Exception:
-        return None

@@ -39,7 +39,8 @@ _TOKEN = re.compile(rb"[A-Za-z0-9+/_=-]{16,}")  # what may be base64 or hex with
 _OWN = ("admin.system.", "config.", "local.")  # what the server keeps for itself
 _TAG = 32
 _OFTEN = 3  # how often a shared value has to come before it is more than a list of values
-_PART = 24  # bytes of a key that are enough of it: a multiple of 3, for base64
+_PART = 15  # bytes of a key that are enough of it: a multiple of 3 and 5, for base64 and base32
+_STEP = 4  # bytes from one beginning of a part to the next
 _DIGESTS = ("md5", "sha1", "sha256", "sha512", "sha3_256", "blake2b")
 
 
@@ -109,7 +110,7 @@ def read(client: MongoClient) -> Server:
 def _settings(client: MongoClient) -> Iterator[tuple[str, bytes]]:
     """Names, rules, views and indexes: they too can hold values."""
     for database in sorted(client.list_database_names()):
-        for info in client[database].list_collections():
+        for info in sorted(client[database].list_collections(), key=lambda each: each["name"]):
             name = info["name"]
             yield f"{database}.{name}", bson.encode(info)
             if info["type"] == "collection":
@@ -143,8 +144,11 @@ def _decoded(value: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def of_unique(server: Server, values: Iterable[str]) -> list[Copy]:
-    """Where one of these values stands, each of which belongs to one person alone."""
-    forms = [form for value in set(values) for form in _forms(value.encode())]
+    """Where one of these values stands, each of which belongs to one person alone.
+
+    What is told of a place is the plainest writing there, whatever the order of the values.
+    """
+    forms = sorted({form for value in values for form in _forms(value.encode())})
     found = []
     for copy, text in server.texts.items():
         told = next((how for how, form in forms if form in text), None)
@@ -223,17 +227,15 @@ def _once(copies: Iterable[Copy]) -> list[Copy]:
 
 
 def of_key(server: Server, key: bytes) -> list[Copy]:
-    """Where a key stands, or a quarter of it, in any of its forms."""
-    parts = [key, *(key[at : at + _PART] for at in range(0, len(key) - _PART + 1, _PART))]
+    """Where a key stands, or a part of it, in any of their forms.
+
+    A part has 15 bytes or more in a row and begins at a multiple of four: halves of 32 bytes, and
+    quarters of 96, are found.
+    """
+    parts = [key, *(key[at : at + _PART] for at in range(0, len(key) - _PART + 1, _STEP))]
     forms = {form for part in parts for form in keys.forms(part).values()}
     found = (c for c, text in server.texts.items() if any(form in text for form in forms))
     return _once(found)
-
-
-def of_bytes(server: Server, needles: Iterable[bytes]) -> list[Copy]:
-    """Where one of these byte strings stands."""
-    wanted = list(needles)
-    return _once(c for c, text in server.texts.items() if any(each in text for each in wanted))
 
 
 def data_keys(server: Server, master: bytes) -> Iterator[tuple[Copy, bytes]]:

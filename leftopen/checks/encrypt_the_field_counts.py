@@ -79,19 +79,17 @@ def open_lab(task: Task) -> MongoLab:
 
 def recovered(at: Attempt, lab: Lab, found: dict) -> str:
     """The quarter of each person asked for; what went wrong is seen from what was answered."""
-    found = _plain(at.task, found)
+    found, truth = _plain(at.task, found), _truth(str(at.task["town"]))
     with vault.operator(lab) as client:
-        columns = {
-            name: [bytes(row[COLUMN]) for row in client["sensenets"][name].find().sort("_id")]
-            for name in ("residents", "residents_random")
-        }
+        columns = {name: _column(client, name, truth) for name in ("residents", "residents_random")}
+    if len(set(columns["residents"])) != len(_RESIDENTS):
+        raise _changed("residents")
     for name, column in columns.items():
         many = Counter(column)
         most = max(many.values())
         often = "each of them once" if most == 1 else f"the most frequent one {most} times"
         shown = f"{len(many)} different ones, {often}"
         at.note("as a stranger without a key", f"count the values of {name}", shown)
-    truth = _truth(str(at.task["town"]))
     right = sum(found[person] == truth[person] for person in found)
     at.note(
         "beside the records", "compare the people that you recovered", f"{right} of {len(found)}"
@@ -104,6 +102,27 @@ def recovered(at: Attempt, lab: Lab, found: dict) -> str:
         if found == {person: told[person] for person in found}:
             return name
     return "one_for_all" if len(set(found.values())) == 1 else "some_wrong"
+
+
+def _column(client: MongoClient, name: str, truth: dict[int, str]) -> list[bytes]:
+    """The encrypted quarters of a collection, in the order of the residents' numbers.
+
+    Raises:
+        BadAnswer: somebody is missing or was added, or a value is not encrypted.
+    """
+    rows = [(row["_id"], row.get(COLUMN)) for row in client["sensenets"][name].find().sort("_id")]
+    if [number for number, _ in rows] != list(truth):
+        raise _changed(name)
+    if not all(vault.is_encrypted(value) for _, value in rows):
+        raise _changed(name)
+    return [bytes(value) for _, value in rows]
+
+
+def _changed(name: str) -> BadAnswer:
+    return BadAnswer(
+        f"The collection {name} is not as it was, so it cannot be counted any more. "
+        "Run ex.lab(3) again."
+    )
 
 
 def _plain(task: Task, found: dict) -> dict[int, str]:
@@ -132,12 +151,12 @@ def _mistakes(task: Task, column: list[bytes]) -> dict[str, dict[int, str]]:
     many = Counter(column)  # it keeps the order in which they appear
     ranked = [value for value, _ in many.most_common()]
     largest = sorted(statistic, key=statistic.get, reverse=True)
-    orders = {
-        "order_of_appearance": (list(many), largest),
-        "reversed_ranks": (ranked[::-1], largest),
-        "by_name": (ranked, sorted(statistic)),
+    tables = {
+        "order_of_appearance": dict(zip(many, largest, strict=True)),
+        "reversed_ranks": dict(zip(ranked[::-1], largest, strict=True)),
+        "by_name": dict(zip(ranked, sorted(statistic), strict=True)),
     }
     return {
-        mistake: {n: dict(zip(*order, strict=True))[v] for n, v in enumerate(column, start=1)}
-        for mistake, order in orders.items()
+        mistake: {number: table[value] for number, value in enumerate(column, start=1)}
+        for mistake, table in tables.items()
     }

@@ -245,11 +245,14 @@ class _Trial:
     def _under_another_key(self, vaults: list[str]) -> str | None:
         """Whether the forgotten person's value was encrypted again, with a key that is left."""
         plain, found = str(self.before[self.forget][_FIELD]), []
+        sealed = [
+            (where, value)
+            for where, number, value in copies.sealed_values(self.client)
+            if not self._is_somebody_elses(number, plain)
+        ]
         for place in vaults:
             with vault.with_key(self.client, self.new, place) as encryption:
-                for where, number, value in copies.sealed_values(self.client):
-                    if self._is_somebody_elses(number, plain):
-                        continue
+                for where, value in sealed:
                     if plain in str(vault.opened(encryption, value)) and where not in found:
                         found.append(where)
         told = f"opens in {', '.join(found)}" if found else "nowhere"

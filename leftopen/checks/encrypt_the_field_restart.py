@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 
 from leftopen.audit.crypto import keys
+from leftopen.checks.encrypt_the_field_forged import Seal
+from leftopen.sealing import xor
 
-Seal = Callable[[str, str, int], bytes]
 Make = Callable[[bytes], object]
 _DATA = (int, str, bytes, bytearray, list, dict, set, tuple, Iterator, random.Random)
 _MOST_DRAWN = 64  # bytes of one sealing that are looked at
@@ -151,8 +152,7 @@ def few_drawn(seal: Seal, old: str, new: str, column: str, row: int, enough: int
     if not 0 < size <= _MOST_DRAWN or drawn(seal, old, column, row)[0] != first:
         return None
     second = drawn(seal, new, column, row)[0]
-    wanted = bytes(a ^ b for a, b in zip(old.encode(), new.encode(), strict=True))
-    if wanted not in bytes(a ^ b for a, b in zip(first, second, strict=False)):
+    if xor(old.encode(), new.encode()) not in xor(first, second):
         return None
     counting = sum(drawn(seal, old, column, row, at)[0] != first for at in range(size))
     return counting if 0 < counting < enough else None

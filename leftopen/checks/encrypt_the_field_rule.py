@@ -109,6 +109,8 @@ class _Trial:
             return UNTOUCHED if fault == "no_rule" and len(left) == _OLD else fault
         if fault := self._the_application(left):
             return fault
+        if left:  # the rule is kept by the very values that stood there
+            return "old_exempt"
         return self._as_bytes() or self._five_tell() or self._copies() or RIGHT
 
     def _is_clear(self, number: int, name: str) -> bool:
@@ -222,7 +224,7 @@ class _Trial:
         """Further fields of people in which the values of the encrypted ones stand in clear."""
         found = {}
         for number, person in self.now.items():
-            for name in person.keys() - self.before[number].keys():
+            for name in sorted(person.keys() - self.before[number].keys()):
                 texts = [str(self.before[number][hidden]) for hidden in self.fields]
                 if any(text in str(person[name]) for text in texts):
                     found[f"the field {name} of {_PLACE}"] = True

@@ -7,16 +7,17 @@ section 8). A program that begins again is played by running the notebook's stat
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from leftopen.audit.crypto import ciphertext
 from leftopen.checks import encrypt_the_field_forged as forged
 from leftopen.checks import encrypt_the_field_restart as restart
-from leftopen.checks.encrypt_the_field_forged import REFUSED
+from leftopen.checks.encrypt_the_field_forged import REFUSED, Open, Seal
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_lab import variant
 from leftopen.learner import Draw
+from leftopen.sealing import xor
 
 _KEY_BYTES = 32
 _MANY = 300  # values that are sealed to see a nonce twice
@@ -29,9 +30,6 @@ _STRANGER = "as a stranger without a key"
 _WRITER = "as a stranger who may write to the database"
 _TEXT, _OTHER = "House 0012, Street 0007", "House 9955, Street 4321"
 _UNLIKE = "".join(chr(ord(letter) ^ 5) for letter in _TEXT)
-
-Seal = Callable[[str, str, int], bytes]
-Open = Callable[[bytes, str, int], object]
 
 
 def task(draw: Draw) -> Task:
@@ -60,6 +58,45 @@ def judged(at: Attempt, make: restart.Make, columns: Sequence[str]) -> str:
     return _Sealed(at, make, columns).judged()
 
 
+def pair(make: restart.Make, key: bytes, name: str = "make") -> tuple[Seal, Open]:
+    """The two functions that ``make`` returns; neither of them ends the program.
+
+    Args:
+        make: the learner's function.
+        key: what it is called with.
+        name: what the question calls it.
+
+    Raises:
+        BadAnswer: it returns something else, or ends the program; and the functions raise it where
+            they end the program, or where what is sealed is no bytes.
+    """
+    try:
+        made = make(key)
+    except SystemExit:
+        raise BadAnswer(f"`{name}(key)` ended the program. Return seal, open_") from None
+    if not isinstance(made, tuple | list) or len(made) != 2 or not all(map(callable, made)):
+        raise BadAnswer(f"`{name}(key)` must return two functions: return seal, open_")
+    seal, open_ = made
+
+    def opens(value: bytes, column: str, row: int) -> object:
+        try:
+            return open_(value, column, row)
+        except SystemExit:
+            raise BadAnswer("open_ ended the program. It is to raise an exception.") from None
+
+    def seals(text: str, column: str, row: int) -> bytes:
+        try:
+            value = seal(text, column, row)
+        except SystemExit:
+            raise BadAnswer("seal ended the program. It is to return bytes.") from None
+        if not isinstance(value, bytes | bytearray):
+            told = type(value).__name__
+            raise BadAnswer(f"seal returned {told}. It is to return bytes, for a bytea column.")
+        return bytes(value)
+
+    return seals, opens
+
+
 class _Sealed:
     def __init__(self, at: Attempt, make: restart.Make, columns: Sequence[str]) -> None:
         self.at, self.columns, self.column = at, columns, columns[0]
@@ -67,33 +104,9 @@ class _Sealed:
         self.program = restart.Program(make)
         self.make = make
 
-    def _pair(self, make: restart.Make, key: bytes) -> tuple[Seal, Open]:
-        pair = make(key)
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(callable, pair)):
-            raise BadAnswer("`make(key)` must return two functions: return seal, open_")
-        seal, open_ = pair
-
-        def opens(value: bytes, column: str, row: int) -> object:
-            try:
-                return open_(value, column, row)
-            except SystemExit:
-                raise BadAnswer("open_ ended the program. It is to raise an exception.") from None
-
-        def seals(text: str, column: str, row: int) -> bytes:
-            try:
-                made = seal(text, column, row)
-            except SystemExit:
-                raise BadAnswer("seal ended the program. It is to return bytes.") from None
-            if not isinstance(made, bytes | bytearray):
-                told = type(made).__name__
-                raise BadAnswer(f"seal returned {told}. It is to return bytes, for a bytea column.")
-            return bytes(made)
-
-        return seals, opens
-
     def judged(self) -> str:
         """The verdict: what must work, then what a stranger sees, then what one may change."""
-        self.first = self._pair(self.make, self.key)
+        self.first = pair(self.make, self.key)
         return (
             self._opens()
             or self._is_hidden()
@@ -135,7 +148,7 @@ class _Sealed:
             self.at.note(_STRANGER, f"seal {most} letters and look how long it is", f"{size} bytes")
             self.at.values.update(size=size, most=f"{most:,}")
             return "kept_elsewhere"
-        again = self._pair(self.program.begin(), self.key)
+        again = pair(self.program.begin(), self.key)
         same = forged.answer(again[1], values[0][1], (self.column, 0)) == texts[0]
         self.at.note("as the same program, begun again", "open what it sealed before", _yes(same))
         return None if same else "lost_at_restart"
@@ -161,7 +174,7 @@ class _Sealed:
         value = self.first[0](_TEXT, *place)
 
         def opens(key: bytes) -> bool:
-            return forged.answer(self._pair(self.program.begin(), key)[1], value, place) == _TEXT
+            return forged.answer(pair(self.program.begin(), key)[1], value, place) == _TEXT
 
         if opens(secrets.token_bytes(_KEY_BYTES)):
             self.at.note("as a stranger with another key", "open a value", "opened")
@@ -194,7 +207,7 @@ class _Sealed:
             key = secrets.token_bytes(_KEY_BYTES)
             for text, found in zip((_TEXT, _UNLIKE), values, strict=True):
                 # Begun again for each, so that a counter stands where it stood for the other.
-                found.append(self._pair(self.program.begin(), key)[0](text, self.column, 7))
+                found.append(pair(self.program.begin(), key)[0](text, self.column, 7))
         shown = forged.shown(*values)
         told = f"{shown} bytes follow from the text alone" if shown else "nothing"
         self.at.note(_STRANGER, "look for what no key changes, and the text does", told)
@@ -203,7 +216,7 @@ class _Sealed:
 
     def _uses_no_nonce_twice(self) -> str | None:
         text = "House 0012, Street 0007, Quarter 0003"
-        seal = self._pair(self.program.begin(), self.key)[0]
+        seal = pair(self.program.begin(), self.key)[0]
         few = restart.few_drawn(seal, _TEXT, _OTHER, self.column, 7, _DRAWN_ENOUGH)
         if few:
             what = "count the bytes that are drawn for a value"
@@ -217,7 +230,7 @@ class _Sealed:
             return "nonce_repeats"
         restarted = []
         for n in range(3):
-            seal = self._pair(self.program.begin(), self.key)[0]
+            seal = pair(self.program.begin(), self.key)[0]
             restarted += [seal(text, self.column, _MANY + 8 * n + row) for row in range(8)]
         if self._share(restarted, places, "compare what was sealed after each of three restarts"):
             return "counter_restarts"
@@ -231,9 +244,9 @@ class _Sealed:
         return sharing
 
     def _row_as_nonce(self) -> str | None:
-        seal = self._pair(self.program.begin(), self.key)[0]
+        seal = pair(self.program.begin(), self.key)[0]
         one, other = seal(_TEXT, self.column, 7), seal(_OTHER, self.column, 7)
-        read = _xor(_TEXT.encode(), _OTHER.encode()) in _xor(one, other)
+        read = xor(_TEXT.encode(), _OTHER.encode()) in xor(one, other)
         said = "the XOR of the two texts" if read else "nothing"
         self.at.note(_STRANGER, "compare a row's old and new value", said)
         return "row_as_nonce" if read else None
@@ -335,10 +348,6 @@ def _yes(same: bool, word: str = "opened") -> str:
 
 def _took(opened: object) -> str:
     return "refused" if opened is REFUSED else "opened"
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=False))
 
 
 def _sharing(values: list[bytes], places: list[int]) -> int:

@@ -4,8 +4,7 @@ That is each schema and each database, materialised views too, and what the cata
 comments, views, defaults, functions and settings.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, time
 from decimal import Decimal
@@ -36,7 +35,6 @@ UNION ALL SELECT 'a view', definition FROM pg_matviews
 UNION ALL SELECT 'a default', pg_get_expr(adbin, adrelid) FROM pg_attrdef
 UNION ALL SELECT 'a rule', pg_get_constraintdef(oid) FROM pg_constraint
 """
-_DIGESTS = ("md5", "sha1", "sha256", "sha512")
 _LEAST = 8  # bytes of what may be a value, or an encoding of one
 _NUMBERS = (int, float, Decimal)
 _SIMPLE = (str, bytes, date, time)
@@ -84,36 +82,3 @@ def _put(parts: dict[Copy, dict[bytes, None]], where: str, row: tuple) -> None:
         there[raw] = None
         for how, inner in encodings.layers(raw):
             parts.setdefault(Copy(where, how), {})[inner] = None
-
-
-def with_values(server: Server, values: Iterable[str]) -> list[str]:
-    """Where one of these values stands, in whatever writing that needs no key, and in which.
-
-    Args:
-        server: what was read.
-        values: each belongs to one person alone.
-    """
-    forms = {form: how for value in values for how, form in _forms(value.encode())}
-    sizes = {len(form) for form in forms}
-    found: dict[str, str] = {}
-    for copy, text in server.texts.items():
-        how = next((forms[part] for part in _parts(text, sizes) if part in forms), None)
-        if how is not None:
-            written = " in ".join(filter(None, (how, copy.how)))
-            best = min(found.get(copy.where, written), written, key=len)
-            found[copy.where] = best
-    return [f"{where} ({how})" if how else where for where, how in found.items()]
-
-
-def _parts(text: bytes, sizes: set[int]) -> Iterator[bytes]:
-    for size in sorted(sizes):
-        yield from (text[at : at + size] for at in range(len(text) - size + 1))
-
-
-def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
-    yield "", value
-    yield "reversed", value[::-1]
-    for name in _DIGESTS:
-        digest = hashlib.new(name, value)
-        yield f"{name}, without a key", digest.digest()
-        yield f"{name}, without a key", digest.hexdigest().encode()

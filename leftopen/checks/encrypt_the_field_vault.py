@@ -208,9 +208,9 @@ def is_weak(master: bytes) -> bool:
 
 
 def _written(kinds: type | UnionType) -> list:
-    """The different values of some kinds that stand in the cells that were run."""
+    """The different values of some kinds in the cells that were run, the newest cell first."""
     found = {}
-    for cell in keys.cells():
+    for cell in reversed(keys.cells()):
         with contextlib.suppress(SyntaxError, ValueError):
             values = (n.value for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Constant))
             found |= dict.fromkeys(v for v in values if isinstance(v, kinds))
