@@ -3,6 +3,8 @@
 With an administrator's login no attempt to log in is made: the server shows what it stores, and
 each guess is checked against that (SCRAM, RFC 5802 section 3; MongoDB's SCRAM-SHA-1 hashes
 ``name:mongo:password`` with MD5 first). Without one, a few logins are tried.
+
+What SCRAM-SHA-256 stores is made by ``leftopen.password_forms``.
 """
 
 import base64
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pymongo.errors import PyMongoError
 
+from leftopen import password_forms
 from leftopen.audit.look import NEEDS_LOGIN, Look
 from leftopen.audit.roles import Account, accounts
 from leftopen.audit.shared import CouldNotLook, NothingToLookAt
@@ -57,20 +60,16 @@ def _against_verifier(account: Account) -> str | None:
 
 
 def _fits_sha256(_: str, word: str, stored: dict) -> bool:
-    return _fits("sha256", word.encode(), stored)
+    salt = base64.b64decode(stored["salt"])
+    made = password_forms.mongodb(word, salt, stored["iterationCount"])
+    return hmac.compare_digest(str(made["storedKey"]), stored["storedKey"])
 
 
 def _fits_sha1(name: str, word: str, stored: dict) -> bool:
     mixed = hashlib.md5(f"{name}:mongo:{word}".encode(), usedforsecurity=False).hexdigest()
-    return _fits("sha1", mixed.encode(), stored)
-
-
-def _fits(digest: str, word: bytes, stored: dict) -> bool:
-    """Whether the stored key is that of this password (RFC 5802 section 3: StoredKey)."""
     salt = base64.b64decode(stored["salt"])
-    salted = hashlib.pbkdf2_hmac(digest, word, salt, stored["iterationCount"])
-    client_key = hmac.digest(salted, b"Client Key", digest)
-    made = hashlib.new(digest, client_key).digest()
+    salted = hashlib.pbkdf2_hmac("sha1", mixed.encode(), salt, stored["iterationCount"])
+    made = hashlib.sha1(hmac.digest(salted, b"Client Key", "sha1"), usedforsecurity=False).digest()
     return hmac.compare_digest(made, base64.b64decode(stored["storedKey"]))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from leftopen import password_forms
 from leftopen.audit.checks import check
 from leftopen.audit.postgres import hba
 from leftopen.audit.postgres.client import application
@@ -100,18 +101,15 @@ def _fitting(name: str, stored: str) -> str | None:
 def fits(name: str, word: str, stored: str) -> bool:
     """Whether a word is the password of which this is stored.
 
-    MD5: of the password and the name. SCRAM: RFC 5802, section 3, the StoredKey.
+    MD5: of the password and the name. SCRAM: by the StoredKey.
     """
     if _MD5.fullmatch(stored):
         digest = hashlib.md5(f"{word}{name}".encode(), usedforsecurity=False).hexdigest()
         return hmac.compare_digest(f"md5{digest}", stored)
     if not (parts := _SCRAM.fullmatch(stored)):
         return False
-    salt, rounds = base64.b64decode(parts[2]), int(parts[1])
-    salted = hashlib.pbkdf2_hmac("sha256", word.encode(), salt, rounds)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    made = hashlib.sha256(client_key).digest()
-    return hmac.compare_digest(made, base64.b64decode(parts[3]))
+    made = password_forms.postgresql(word, base64.b64decode(parts[2]), int(parts[1]))
+    return hmac.compare_digest(_SCRAM.fullmatch(made)[3], parts[3])
 
 
 @check("md5-verifier")
