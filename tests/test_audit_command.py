@@ -105,3 +105,22 @@ def test_a_password_is_no_option_and_other_machines_are_refused(capsys):
     for uri in ("mongodb://192.0.2.1", "mongodb+srv://cluster.example", "mongodb://a:b@127.0.0.1"):
         assert cli.main(["audit", "--mongodb", uri]) == 2
         assert capsys.readouterr().err.startswith("leftopen: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--dump", "."], "A dump is looked at alone"),
+        (["--backend", "http://127.0.0.1:9"], "A service is asked with a token"),
+        (["--mongodb", "mongodb://192.0.2.1"], "192.0.2.1"),
+        (["--postgres", "postgresql://192.0.2.1/shop"], "192.0.2.1"),
+        (["--opensearch", "https://ops:x@127.0.0.1"], "The address holds a login"),
+        (["--mongodb", "mongodb://127.0.0.1", "--client-option", "x"], "no option of a driver"),
+    ],
+)
+def test_no_password_is_asked_for_where_it_is_of_no_use(capsys, monkeypatch, words, why):
+    asked = []
+    monkeypatch.setattr(command, "_password", lambda user: asked.append(user) or "x")
+    assert cli.main(["audit", *words, "--user", "ops"]) == 2
+    assert why in capsys.readouterr().err
+    assert asked == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from leftopen.audit import run as audit
 from leftopen.audit import sarif
 from leftopen.audit.report import Report
+from leftopen.audit.run import refuse_elsewhere
 from leftopen.errors import LeftOpenError
 
 VARIABLE = "LEFTOPEN_AUDIT_PASSWORD"
@@ -22,16 +23,22 @@ def run(args: argparse.Namespace) -> int:
         NotLoopback: the server is not on this machine.
         LeftOpenError: an argument cannot be used, or there is nobody to ask for the password.
     """
+    server = args.mongodb or args.opensearch or args.postgres
+    options = _options(args.client_option)
+    # A login is for a server: without one, or with a dump, the audit refuses it, and nobody types.
+    is_asked = bool(args.user and server and not args.dump)
+    if is_asked:
+        refuse_elsewhere(server)
     report = audit(
-        args.mongodb or args.opensearch or args.postgres,
+        server,
         backend=args.backend,
         dump=args.dump,
         token=_token(args.token) if args.token else "",
         user=args.user,
-        password=_password(args.user) if args.user else "",
+        password=_password(args.user) if is_asked else "",
         auth_source=args.auth_source,
         client_uri=args.client_uri,
-        client_options=_options(args.client_option),
+        client_options=options,
         ca=args.ca,
         cert=args.cert,
         key=args.key,

@@ -109,18 +109,20 @@ def run(
         NotLoopback: the server is not on this machine.
         LeftOpenError: an argument cannot be used; the message says which, and what to give.
     """
-    if bool(user) != bool(password):
-        raise LeftOpenError("A login is a name and a password. Give both user and password.")
     if dump is not None:
-        if any((server, backend, token, user, client_uri, client_options, ca, cert, key, config)):
+        others = (server, backend, token, user, password, client_uri, client_options, ca, cert)
+        others += (key, config, administrators, wanted, auth_source != "admin")
+        if any(others):
             raise LeftOpenError("A dump is looked at alone. Give dump, and nothing else.")
         return audit_dump(dump)
     alone = server is None
     front = _front(server, backend, token, ca, (key, config) if alone else (), wanted)
     if alone:
-        if user or cert or client_uri or client_options or administrators:
+        if user or password or cert or client_uri or client_options or administrators:
             raise LeftOpenError("A service is asked with a token. Give token, and no other login.")
         return services.audit(front)
+    if bool(user) != bool(password):
+        raise LeftOpenError("A login is a name and a password. Give both user and password.")
     engine = _engine(server)
     place = _place(server, engine)
     target = Target(
@@ -181,6 +183,16 @@ def _front(
 
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+
+def refuse_elsewhere(server: str) -> None:
+    """Refuse an address that cannot be audited, as before a password for it is asked for.
+
+    Raises:
+        NotLoopback: it is not of this machine.
+        LeftOpenError: it holds a login, or is no address.
+    """
+    _place(server, _engine(server))
 
 
 def _engine(server: Lab | str) -> _Engine:
