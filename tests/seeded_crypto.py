@@ -4,13 +4,16 @@ A case is made of tables, so that the same one is planted in each engine and wri
 """
 
 import base64
+import contextlib
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import bcrypt
+import psycopg
+import seeded_postgres
 from cryptography.fernet import Fernet
 from seeded_sealing import (
     DRAWN,
@@ -63,10 +66,40 @@ class Case:
         return {name: [dict(row) for row in rows] for name, rows in self.make().items()}
 
 
+@contextlib.contextmanager
+def tables_in(stage: seeded_postgres.Stage, tables: Tables) -> Iterator[psycopg.Connection]:
+    """These tables on a PostgreSQL server, in a schema of their own that is dropped afterwards."""
+    uri = stage.lab.inside.uri_of(seeded_postgres.DATABASE)
+    with psycopg.connect(uri, autocommit=True) as operator:
+        operator.execute("CREATE SCHEMA crypto")
+        try:
+            for name, rows in tables.items():
+                kinds = {key: _KINDS[type(v)] for row in rows for key, v in row.items()}
+                told = ", ".join(f"{key} {kind}" for key, kind in kinds.items())
+                operator.execute(f"CREATE TABLE crypto.{name} ({told})")
+                into = f"INSERT INTO crypto.{name} VALUES ({', '.join(['%s'] * len(kinds))})"
+                with operator.cursor() as cursor:
+                    cursor.executemany(into, [[row.get(key) for key in kinds] for row in rows])
+            yield operator
+        finally:
+            operator.execute("DROP SCHEMA crypto CASCADE")
+
+
+_KINDS = {bytes: "bytea", str: "text", int: "bigint", float: "float8"}
+
+
 def _hashed(seal: Callable[[str], object], more: Tables | None = None):
     """A table of hashes, and one with some of the values in clear."""
     visits = [{"number": n, "idNumber": number} for n, number in enumerate(NUMBERS[:9])]
     return lambda: {"hashed": column("id_hash", seal), "visits": visits, **(more or {})}
+
+
+def _in_hex(tables: Tables) -> Tables:
+    """The same with the nonces as text."""
+    return {
+        name: [{**row, "nonce": row["nonce"].hex()} for row in rows]
+        for name, rows in tables.items()
+    }
 
 
 def _sexes(seal: Callable[[str], object], name: str = "sex"):
@@ -98,6 +131,7 @@ FAULTS = (
         for n, p in enumerate(PEOPLE)
     ]}, {"X2": "fix"}),
     Case("one nonce, apart", lambda: nonces_apart(lambda n: FIXED), {"X2": "fix"}),
+    Case("one nonce, apart, in hex", lambda: _in_hex(nonces_apart(lambda n: FIXED)), {"X2": "fix"}),
     Case("a counter set back", one("sealed", "id_number", counted(0, 20)), {"X3": "fix"}),
     Case(
         "a counter set back, apart",
@@ -207,6 +241,10 @@ RIGHT = (
         {"birth_year": 1950 + n % 40, "birth_sealed": gcm("1990-01-01"), "name_hash": keyed(str(n)),
          "id": n} for n in range(60)]}, {}),
     Case("nonces apart", lambda: nonces_apart(lambda n: DRAWN.randbytes(12)), {}),
+    Case("nonces apart, in hex", lambda: _in_hex(nonces_apart(lambda n: DRAWN.randbytes(12))), {}),
+    Case("a code that is too short for a nonce", lambda: {"sealed": [
+        {"iv": f"{n % 9:04x}", "id_sealed": gcm(number)} for n, number in enumerate(NUMBERS)
+    ]}, {}),
     Case("a data key for each person", envelopes, {}),
     Case("a wrapped data key after each", lambda: {"envelopes": [
         {"visit": row["visit"][72:] + row["visit"][:72]} for row in envelopes()["envelopes"]]}, {}),

@@ -31,7 +31,7 @@ IN_TEXT = {
 }
 """What can be told from the text around it, as in a log."""
 
-_NAMES = {
+NAMES = {
     "idnumber": "an identity number",
     "nationalid": "an identity number",
     "idcard": "an identity number",
@@ -49,6 +49,18 @@ _NAMES = {
     "cardnumber": "a payment card",
     "medicalrecord": "a medical record number",
 }
+"""Names of fields that identify a person, in small letters alone, and what each holds."""
+PERSONS = {
+    "fullname": "a name",
+    "surname": "a name",
+    "givenname": "a name",
+    "birth": "a birthday",
+    "birthdate": "a birthday",
+    "birthday": "a birthday",
+    "dateofbirth": "a birthday",
+    "address": "an address",
+}
+"""Further names of fields: what few people share. In a log or a server's settings they say less."""
 DEVICES_AND_GROUPS = {
     "imsi": "a phone card's number",
     "phoneimsi": "a phone card's number",
@@ -115,7 +127,7 @@ def identifiers(
         names: names of fields to know besides the usual ones, in small letters alone, and what
             each holds.
     """
-    known = {**_NAMES, **names}
+    known = {**NAMES, **names}
     values: dict[str, list[object]] = {}
     for document in documents:
         for path, value in _flat(document, ""):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bson
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -33,7 +32,6 @@ from leftopen.audit.shared import Target
 from leftopen.errors import EngineMissing
 
 GOAL = 1.0  # seconds for one case
-KINDS = {bytes: "bytea", str: "text", int: "bigint", float: "float8"}
 Try = Callable[[sealing.Tables], tuple[list[Finding], float]]
 
 
@@ -78,21 +76,11 @@ def mongodb() -> Iterator[Try]:
 def postgres() -> Iterator[Try]:
     """Each case in a PostgreSQL server that is otherwise right."""
     stage = seeded_postgres.Stage()
-    uri = stage.lab.inside.uri_of(seeded_postgres.DATABASE)
-    with contextlib.closing(stage.lab), psycopg.connect(uri, autocommit=True) as operator:
+    with contextlib.closing(stage.lab):
 
         def each(tables: sealing.Tables) -> tuple[list[Finding], float]:
-            operator.execute("CREATE SCHEMA crypto")
-            for name, rows in tables.items():
-                kinds = {key: KINDS[type(v)] for row in rows for key, v in row.items()}
-                told = ", ".join(f"{key} {kind}" for key, kind in kinds.items())
-                operator.execute(f"CREATE TABLE crypto.{name} ({told})")
-                into = f"INSERT INTO crypto.{name} VALUES ({', '.join(['%s'] * len(kinds))})"
-                values = [[row.get(key) for key in kinds] for row in rows]
-                operator.cursor().executemany(into, values)
-            found = looked(PostgresLook(Target("127.0.0.1", stage.lab.inside.port, stage.lab)))
-            operator.execute("DROP SCHEMA crypto CASCADE")
-            return found
+            with seeded.tables_in(stage, tables):
+                return looked(PostgresLook(Target("127.0.0.1", stage.lab.inside.port, stage.lab)))
 
         yield each
 

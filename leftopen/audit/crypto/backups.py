@@ -1,5 +1,6 @@
 """Checks of a dump or a backup: can it be read, does its key lie there, is its manifest signed."""
 
+import io
 import json
 import re
 from collections import Counter
@@ -8,22 +9,20 @@ from collections.abc import Iterator
 import pyrage
 
 from leftopen.audit.checks import check
-from leftopen.audit.crypto import encodings
-from leftopen.audit.crypto.beside import MARKS, beside
+from leftopen.audit.crypto import ciphertext, encodings
+from leftopen.audit.crypto.beside import beside
 from leftopen.audit.crypto.dump import MANIFEST, SEALED, DumpLook, File
-from leftopen.audit.crypto.kinds import is_random
-from leftopen.audit.personal import DEVICES_AND_GROUPS, identifiers, kinds_in
+from leftopen.audit.crypto.kinds import AGE_KEY, is_random, private_keys_in
+from leftopen.audit.personal import DEVICES_AND_GROUPS, PERSONS, identifiers, kinds_in, told
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.shared import NothingToLookAt
 
-_NAMES = {**DEVICES_AND_GROUPS, "fullname": "a name", "birthdate": "a birthday"}
-_NAMES |= {"birth": "a birthday", "birthday": "a birthday", "address": "an address"}
+_NAMES = {**DEVICES_AND_GROUPS, **PERSONS}
 _FULL_NAME = re.compile(r"[^\W\d_a-z]\w+([ -]\w+)+")  # "name" alone is also what a file has
 _MOST_TOLD = 4
 _CHANCE = 3  # hits of a pattern in what is no text, below which they may be chance
 _HALF_READ = re.compile(rb"[^\x20-\x7e]+")
 _SIGNATURE = re.compile(r"\.(sig|asc|minisig|sign|signature|p7s|gpg)$|signature", re.IGNORECASE)
-_IDENTITY = re.compile(rb"AGE-SECRET-KEY-1[0-9A-Z]+", re.IGNORECASE)
 _AGE = SEALED[:2]
 _SEALED_NAMES = (".enc", ".aes", ".sealed", ".crypt", ".encrypted", ".cipher")
 
@@ -33,8 +32,8 @@ def readable_dump(look: DumpLook) -> Iterator[Finding]:
     """Can people's data in the dump be read by whoever has the files?"""
     found: dict[str, str] = {}
     for file in look.files:
-        if not file.is_sealed and not file.is_packed and (told := _readable(file)):
-            found.setdefault(file.name, told)
+        if not file.is_sealed and not file.is_packed and (shown := _readable(file)):
+            found.setdefault(file.name, shown)
     if not found:
         return
     names = list(found)
@@ -61,15 +60,15 @@ def _readable(file: File) -> str:
         if names and 2 * sum(map(bool, map(_FULL_NAME.fullmatch, names))) >= len(names):
             kinds["name"] = "a name"
         if kinds:
-            told = "; ".join(f"{name}: {kind}" for name, kind in sorted(kinds.items())[:_MOST_TOLD])
-            return f"{len(table.rows)} rows sampled, {told}"
+            some = "; ".join(f"{name}: {kind}" for name, kind in sorted(kinds.items())[:_MOST_TOLD])
+            return f"{len(table.rows)} rows sampled, {some}"
     if file.tables:
         return ""
-    if told := _kinds(file.head):
-        return told
+    if shown := _kinds(file.head):
+        return shown
     for how, inner in encodings.layers(file.head, 2) if file.head.isascii() else ():
-        if told := _kinds(inner):
-            return f"{told}, in {how}"
+        if shown := _kinds(inner):
+            return f"{shown}, in {how}"
     return ""
 
 
@@ -78,8 +77,7 @@ def _kinds(data: bytes) -> str:
     is_text = not _HALF_READ.search(data[:4096].replace(b"\n", b"").replace(b"\t", b""))
     text = _HALF_READ.sub(b"\n", data).decode("ascii")
     found = kinds_in(text)
-    found = Counter({k: n for k, n in found.items() if is_text or n >= _CHANCE})
-    return ", ".join(f"{kind}, {hits} times" for kind, hits in found.items())
+    return told(Counter({k: n for k, n in found.items() if is_text or n >= _CHANCE}))
 
 
 @check("X13")
@@ -116,7 +114,7 @@ def _has_signature(manifest: File, files: list[File]) -> bool:
         return True
     try:
         inside = json.loads(manifest.head)
-    except ValueError:
+    except (ValueError, RecursionError):
         inside = {}
     if isinstance(inside, dict) and any("signature" in str(key).lower() for key in inside):
         return True
@@ -161,7 +159,7 @@ def identity_beside(look: DumpLook) -> Iterator[Finding]:
 def identities(data: bytes) -> list[pyrage.x25519.Identity]:
     """The private keys of age that stand in these bytes."""
     found = []
-    for word in _IDENTITY.findall(data):
+    for word in AGE_KEY.findall(data):
         try:
             found.append(pyrage.x25519.Identity.from_str(word.decode().upper()))
         except pyrage.IdentityError:
@@ -174,10 +172,11 @@ def _opens(data: bytes, sealed: File) -> bool:
     if not keys:
         return False
     try:
-        pyrage.decrypt(sealed.head, keys)
-    except pyrage.DecryptError as error:
-        # Of a file that is longer than what was read, the key still fits its beginning.
-        return "No matching keys" not in str(error)
+        pyrage.decrypt_io(io.BytesIO(sealed.head), io.BytesIO(), keys)
+    except pyrage.DecryptError:  # of the header: it is damaged, or no key of it is here
+        return False
+    except OSError:  # of what follows: the key fits, and the file is cut or damaged further on
+        return True
     return True
 
 
@@ -188,7 +187,7 @@ def key_file(look: DumpLook) -> Iterator[Finding]:
     for file in look.files:
         if file.is_sealed or file.tables:
             continue
-        kinds = [kind for kind, mark in MARKS.items() if mark.search(file.head)]
+        kinds = private_keys_in(file.head)
         if any(_opens(file.head, other) for other in sealed):
             kinds = [kind for kind in kinds if "age" not in kind]
         kind = kinds[0] if kinds else _bare(file)
@@ -215,15 +214,15 @@ def blocks_in_files(look: DumpLook) -> Iterator[Finding]:
     for file in look.files:
         if file.is_sealed or file.tables or not file.name.endswith(_SEALED_NAMES):
             continue
-        blocks = Counter(file.head[at : at + 16] for at in range(0, len(file.head) - 15, 16))
-        again = {block: n for block, n in blocks.items() if n > 1 and is_random(block)}
+        blocks = ciphertext.repeated_blocks([file.head])
+        again = {block: n for block, n in blocks.items() if is_random(block)}
         if again and is_random(file.head):
             yield Finding(
                 "X1",
                 Severity.FIX,
                 f"{file.name} is encrypted block by block: equal blocks look equal.",
-                f"{blocks.total()} blocks of 16 bytes in {file.name} → {len(again)} stand there "
-                f"more than once, one of them {max(again.values())} times",
+                f"{len(file.head) // 16} blocks of 16 bytes in {file.name} → {len(again)} stand "
+                f"there more than once, one of them {max(again.values())} times",
                 "In the ECB mode each block is encrypted by itself, so the shape of what is in the "
                 "file shows, and whoever has one file made from a known one can compare.",
                 "CWE-327",

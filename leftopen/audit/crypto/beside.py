@@ -6,7 +6,6 @@ is the key of the HMAC): whether it is the right one shows without opening anyth
 """
 
 import hmac
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +14,20 @@ from uuid import UUID
 from bson import Binary
 
 from leftopen.audit.checks import check
-from leftopen.audit.crypto.kinds import CSFLE_HEAD, bytes_in, columns, is_driver, is_random
+from leftopen.audit.crypto.kinds import (
+    CSFLE_HEAD,
+    bytes_in,
+    columns,
+    is_driver,
+    is_random,
+    private_keys_in,
+)
 from leftopen.audit.crypto.sample import Table, tables, words
 from leftopen.audit.look import Look
 from leftopen.audit.report import Finding, Severity
 from leftopen.audit.roles import Account, accounts
 from leftopen.audit.shared import NothingToLookAt
 
-MARKS = {
-    "a private key (PEM)": re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----"),
-    "a private key of age": re.compile(rb"AGE-SECRET-KEY-(1|PQ-1)[0-9A-Z]{20,}", re.IGNORECASE),
-    "a private key of PGP": re.compile(rb"-----BEGIN PGP PRIVATE KEY BLOCK-----"),
-}
-"""What private keys begin with, in files and in values."""
 MASTER = 96
 _SIZES = {16, 24, 32, 64, MASTER}
 _KEYS = {"key", "pepper", "dek", "kek", "masterkey", "datakey", "hmackey", "aeskey"}
@@ -121,15 +121,14 @@ def _key(name: str, value: Any, row: dict, table: Table, vaults: list[Vault]) ->
     """What kind of key a value is; empty for none."""
     if not isinstance(value, str | bytes) or len(value) < 16 or is_driver(value):
         return ""
-    raw = value.encode() if isinstance(value, str) else value
-    for kind, mark in MARKS.items() if b"KEY" in raw.upper() else ():
-        if mark.search(raw):
-            return kind
+    if kinds := private_keys_in(value):
+        return kinds[0]
+    raw = value.encode(errors="replace") if isinstance(value, str) else bytes(value)
     if isinstance(value, Binary) and value.subtype in (3, 4):
         return ""
     held = (bytes_in(value) if isinstance(value, str) else bytes(value)) or b""
     wrapped = [one for vault in vaults for one in vault.local]
-    for master in {raw, held}:  # 96 letters are a master key, too
+    for master in (raw, held):  # 96 letters are a master key, too
         fits = sum(opens(master, one) for one in wrapped) if len(master) == MASTER else 0
         if fits:
             return f"the master key, which opens {fits} of the {len(wrapped)} local data keys"
@@ -167,7 +166,7 @@ def vault_without_need(look: Any) -> Iterator[Finding]:
                 vault, "anyone, without a login", f"find in {vault.table.place} → answered"
             )
             continue
-        opened = {t.place for t in tables(look) if _opened_by(t, vault)}
+        opened = [t.place for t in tables(look) if _opened_by(t, vault)]
         needed = [tuple(place.split(".", 1)) for place in opened]
         idle = [
             account.name

@@ -16,12 +16,12 @@ from leftopen.audit.crypto.encodings import decoded, is_encoding_of
 
 __all__ = [
     "Counting",
+    "clear_bytes",
     "common_prefix",
     "counter_nonces",
     "entropy",
     "equal_values",
     "is_encoding_of",
-    "keystream_share",
     "malleable",
     "repeated_blocks",
     "repeated_nonces",
@@ -116,27 +116,24 @@ def common_prefix(values: Iterable[bytes]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
 
 
-def keystream_share(values: Iterable[bytes], header: int, tag: int = _TAG) -> float | None:
-    """How much the values look like one keystream laid over several texts, from 0 to 1.
+def clear_bytes(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """How many bytes of the XOR of such pairs have no high bit, and how many there are.
 
-    The XOR of two values is then that of their texts, and most of its bytes have no high bit, since
-    ASCII has none. Of values that have nothing in common half of the bytes have none.
+    The XOR of two values under one keystream is that of their texts, and most of its bytes have no
+    high bit, since ASCII has none. Of values that have nothing in common half of the bytes have
+    none.
 
     Args:
-        values: ciphertexts that share a nonce.
-        header: bytes before the ciphertext itself, as those of the nonce.
-        tag: bytes after it.
-
-    Returns:
-        The share of bytes without a high bit, or ``None`` for fewer than 24 bytes to compare.
+        pairs: ciphertexts; what two begin with in common is left out, as a nonce or the name of a
+            key, and so are the last 16 bytes, where a tag may stand.
     """
-    bodies = sorted(v[header : len(v) - tag] for v in {bytes(value) for value in values})
     clear = total = 0
-    for other in bodies[1:]:
-        pairs = list(zip(bodies[0], other, strict=False))
-        total += len(pairs)
-        clear += sum((a ^ b) < 0x80 for a, b in pairs)
-    return clear / total if total >= 24 else None
+    for one, other in pairs:
+        at = common_prefix([one, other])
+        both = [a ^ b for a, b in zip(one[at:-_TAG], other[at:-_TAG], strict=False)]
+        total += len(both)
+        clear += sum(byte < 0x80 for byte in both)
+    return clear, total
 
 
 def entropy(data: bytes) -> float:

@@ -5,6 +5,7 @@ rows that pg_dump writes, plain or packed; also within gzip, tar, zip, bzip2 and
 is looked through as text.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -19,7 +20,7 @@ from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion, UuidRepresentation
 
 from leftopen.audit.crypto.sample import Table, both_ends, row_of
-from leftopen.audit.crypto.search import streams
+from leftopen.audit.crypto.search import BROKEN, streams
 
 SEALED = (
     b"age-encryption.org/",
@@ -37,7 +38,8 @@ MANIFEST = re.compile(
 _HEAD = 32 << 20  # bytes of a file that are looked at
 _MOST_FILES = 2000
 _BUDGET = 512 << 20  # bytes that are looked at in all; beyond them only the beginnings of files
-_LITTLE = 64 << 10
+_LITTLE = 128 << 10  # more than the first piece that age sealed, with which its key is tried
+_PIECE = 4 << 10  # bytes at a time, so that little is lost where a packed file is damaged
 _COPY = re.compile(r"^COPY ([\w.\"]+) \(([^)]*)\) FROM stdin;$", re.MULTILINE)
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\\\": "\\", "\\r": "\r"}
 _ESCAPE = re.compile(r"\\[tnr\\]")
@@ -46,6 +48,8 @@ _OPTIONS = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
 _NO_DATA = ("system.users.bson", "system.roles.bson", ".metadata.json")
+_UNREAD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_UNREAD += (csv.Error, bson.errors.BSONError)
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"PGDMP")
 
 
@@ -72,47 +76,62 @@ class DumpLook:
     """One look at a folder.
 
     Attributes:
+        files: what was found, in the order of the paths.
         kept: what the checks have worked out, by name.
         is_cut: whether there was more than is looked at.
+        damaged: the names of files that could not be read or unpacked, or not to their end.
     """
 
-    login_refused = ""
-
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.files: list[File] = []
         self.is_cut = False
+        self.damaged: list[str] = []
         spent = 0
-        for name, stream in streams(folder):
+        for name, stream in streams(folder, self._pass_over):
             if len(self.files) == _MOST_FILES:
                 self.is_cut = True
                 break
-            file = _file(name, stream, _HEAD if spent < _BUDGET else _LITTLE)
-            self.is_cut |= spent >= _BUDGET and len(file.head) == _LITTLE
-            spent += len(file.head)
-            self.files.append(file)
+            head, has_more, is_whole = _head(stream, _HEAD if spent < _BUDGET else _LITTLE)
+            self.is_cut |= has_more
+            if not is_whole:
+                self._pass_over(name)
+            spent += len(head)
+            self.files.append(_file(name, head))
         samples = [table for file in self.files for table in file.tables if table.rows]
         self.kept: dict[str, Any] = {"samples": samples}
 
-    def close(self) -> None:
-        """Nothing is open."""
+    def _pass_over(self, name: str) -> None:
+        if name not in self.damaged:
+            self.damaged.append(name)
 
 
-def _file(name: str, stream: IO[bytes], most: int) -> File:
+def _head(stream: IO[bytes], most: int) -> tuple[bytes, bool, bool]:
+    """The beginning of a stream, whether there is more, and whether it could be read undamaged.
+
+    What was read before the damage is kept.
+    """
+    pieces, size = [], 0
     try:
-        head = stream.read(most)
-    except (OSError, EOFError, ValueError, RuntimeError):
-        head = b""
+        while size < most and (piece := stream.read1(min(_PIECE, most - size))):
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces), size == most and bool(stream.read1(1)), True
+    except BROKEN:
+        return b"".join(pieces), False, False
+
+
+def _file(name: str, head: bytes) -> File:
     sealed = head.lstrip()[:64].startswith(SEALED)
     packed = head.startswith(_PACKED) or head[257:262] == b"ustar"
     found: tuple[Table, ...] = ()
     last = name.rpartition("/")[2]
     is_data = not (MANIFEST.search(last) or last.endswith(_NO_DATA))
     if head and is_data and not sealed and not packed:
-        found = tuple(
-            Table(place, tuple(rows), f"# read {name}: FIELD", "dump")
-            for place, rows in _tables(name, head)
-        )
+        with contextlib.suppress(*_UNREAD):  # it is looked through as text
+            found = tuple(
+                Table(place, tuple(rows), f"# read {name}: FIELD", "dump")
+                for place, rows in _tables(name, head)
+            )
     return File(name, head, sealed, packed, found)
 
 
@@ -120,9 +139,7 @@ def _tables(name: str, data: bytes) -> Iterator[tuple[str, list[dict]]]:
     if documents := _bson(data):
         yield name, documents
         return
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
+    if (text := _text(data)) is None:
         return
     if re.search(r"/data \d+$", name):  # a table of pg_dump -Fc
         lines = (line.split("\t") for line in text.splitlines() if line != "\\.")
@@ -138,6 +155,15 @@ def _tables(name: str, data: bytes) -> Iterator[tuple[str, list[dict]]]:
         lines = csv.reader(io.StringIO(text), delimiter="\t" if name.endswith("tsv") else ",")
         names = next(lines, [])
         yield name, _rows(lines, names)
+
+
+def _text(data: bytes) -> str | None:
+    """A file as text, also one that was cut within its last letter; ``None`` for what is none."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "unexpected end of data"
+        return data[: error.start].decode("utf-8-sig") if is_cut else None
 
 
 def _bson(data: bytes) -> list[dict]:
@@ -157,7 +183,7 @@ def _bson(data: bytes) -> list[dict]:
 
     try:
         return [row_of(document) for document in both_ends(each())]
-    except bson.errors.BSONError:
+    except _UNREAD:
         return []
 
 
@@ -167,12 +193,12 @@ def _json(text: str) -> list[dict]:
         return []
     try:
         found = json_util.loads(text)
-    except (ValueError, TypeError, bson.errors.BSONError):
+    except _UNREAD:
         found = []
         for line in text.splitlines():
             try:
                 found.append(json_util.loads(line))
-            except (ValueError, TypeError, bson.errors.BSONError):
+            except _UNREAD:
                 if not found:
                     return []
     if isinstance(found, dict):

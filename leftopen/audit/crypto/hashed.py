@@ -66,8 +66,8 @@ def unkeyed_hash(look: Any) -> Iterator[Finding]:
 @check("X8")
 def one_salt(look: Any) -> Iterator[Finding]:
     """Do several digests share a salt?"""
+    every = columns(look)
     for table in tables(look):
-        columns(look)
         for name, values in _salts(table.rows):
             shared = sum(n for n in Counter(values).values() if n > 1)
             if len(values) < 3 or 2 * shared < len(values):
@@ -77,7 +77,7 @@ def one_salt(look: Any) -> Iterator[Finding]:
                 f"{len(values)} rows → as few salts as {len(set(values))}",
                 table.reading(name),
             )
-    for found in columns(look):
+    for found in every:
         match = _match(found, look)
         if match and match[2]:
             name, where, salt, hits = match
@@ -155,14 +155,14 @@ def _beside(row: Row, name: str) -> Row:
 def _salts(rows: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
     """The salts of a table: columns of that name, and those within the hashes of passwords."""
     found: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows):
+    for row in rows:
         for name, value in row.items():
             salt = passwords.salt_in(value) if isinstance(value, str) and "$" in value else ""
             if "salt" in words(name):
                 salt = repr(value)
             if salt:
                 rest = repr(sorted((k, repr(v)) for k, v in row.items() if k not in (name, "_id")))
-                found.setdefault(name, {})[f"{rest}{value!r}" if rest else str(number)] = salt
+                found.setdefault(name, {})[f"{rest}{value!r}"] = salt
     for name, salts in found.items():
         yield name, list(salts.values())
 
@@ -221,7 +221,7 @@ def _candidates(look: Any) -> dict[bytes, tuple[str, bool]]:
                     if not 0 < len(text) <= 64 or bytes_in(text) or len(found) > _MOST:
                         continue
                     place = (f"{table.place}.{name}", tells_of_person(value, name))
-                    for form in {text, text.lower(), text.upper(), text.strip()}:
+                    for form in (text, text.lower(), text.upper(), text.strip()):
                         found.setdefault(form.encode(), place)
         for text in _TINY:
             found.setdefault(text.encode(), (_GUESSES, True))

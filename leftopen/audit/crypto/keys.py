@@ -184,7 +184,15 @@ def _in_files(key: bytes, folder: Path, name: str) -> Iterable[str]:
             seen.add(path)
             yield f"{before}{path}: {wanted[form]}"
     for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
+        told = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+        words = words_in(_small(path)) if told not in seen else []
+        if made_from(key, words) is not None:
+            yield f"{before}{told}: the password that it is made from"
+
+
+def _small(path: Path) -> bytes:
+    """What a file of less than a megabyte holds; nothing of what is larger or cannot be read."""
+    with contextlib.suppress(OSError):
         if path.is_file() and not path.is_symlink() and path.stat().st_size < 1_000_000:
-            told = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
-            if told not in seen and made_from(key, words_in(path.read_bytes())) is not None:
-                yield f"{before}{told}: the password that it is made from"
+            return path.read_bytes()
+    return b""

@@ -13,7 +13,7 @@ from bson import Binary, ObjectId
 
 from leftopen.audit.crypto import encodings
 from leftopen.audit.crypto.sample import Table, tables, words
-from leftopen.audit.personal import kind_of
+from leftopen.audit.personal import DEVICES_AND_GROUPS, NAMES, PERSONS, kind_of
 from leftopen.audit.shared import NothingToLookAt
 
 CSFLE = 6
@@ -26,18 +26,19 @@ _HEX = re.compile(r"(?:\\x|0x)?(?:[0-9a-f]{2}){16,}|(?:\\x|0x)?(?:[0-9A-F]{2}){1
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 _KNOWN_FILES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"\x1f\x8b", b"RIFF")
 _PERSON = {"person", "persons", "people", "patient", "citizen", "resident", "customer", "holder"}
-_IDENTITY = {"id", "idnumber", "ssn", "passport", "mail", "email", "phone", "mobile", "iban"}
-_PERSONAL_NAMES = {
-    "name", "fullname", "surname", "givenname", "birth", "birthdate", "birthday", "dateofbirth",
-    "address", "diagnosis", "sex", "gender", "idnumber", "nationalid", "idcard", "identitynumber",
-    "passport", "passportnumber", "ssn", "email", "mail", "phone", "phonenumber", "mobile", "iban",
-    "cardnumber", "medicalrecord", "religion", "ethnicity",
-}  # fmt: skip
+_PERSONAL_NAMES = {"name", "diagnosis", "sex", "gender", *NAMES, *PERSONS, *DEVICES_AND_GROUPS}
+_PERSONAL_NAMES -= {"mac", "group"}  # a message's code, and an account's
 _SEALED_WORDS = {"enc", "encrypted", "cipher", "ciphertext", "sealed", "secret", "b", "base", "64"}
 _SEALED_WORDS |= {"hash", "hashed", "sha", "256", "md", "5", "hex", "1", "b64", "base64"}
-_MARKED = re.compile(
-    r"PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-|"
-    r"^\$\w{1,10}\$.|^\{S?(?:SHA|MD5)|^(?:pbkdf2|scrypt)[_:$-]",
+AGE_KEY = re.compile(rb"AGE-SECRET-KEY-(?:1|PQ-1)[0-9A-Z]{20,}", re.IGNORECASE)
+MARKS = {
+    "a private key (PEM)": re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----"),
+    "a private key of age": AGE_KEY,
+    "a private key of PGP": re.compile(rb"-----BEGIN PGP PRIVATE KEY BLOCK-----"),
+}
+"""What private keys begin with, in files and in values."""
+_STORED = re.compile(
+    r"\$\w{1,10}\$.|\{S?(?:SHA|MD5)|(?:pbkdf2|scrypt)[_:$-]",  # a password
     re.IGNORECASE,
 )
 _MATERIAL = {"salt", "password", "passwd", "pwd", "key", "secret", "encrypted", "cipher", "sealed"}
@@ -98,9 +99,18 @@ def columns(look: Any) -> list[Column]:
 
 def _is_marked(value: Any) -> bool:
     """Whether a value says itself that it is a key or a stored password."""
-    if isinstance(value, bytes):
-        return any(mark in value for mark in (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-"))
-    return isinstance(value, str) and _MARKED.search(value) is not None
+    if not isinstance(value, str | bytes):
+        return False
+    is_stored = isinstance(value, str) and _STORED.match(value)
+    return bool(is_stored or private_keys_in(value))
+
+
+def private_keys_in(value: str | bytes) -> list[str]:
+    """The kinds of private keys that stand in a text or in bytes, in the order of ``MARKS``."""
+    raw = value.encode(errors="replace") if isinstance(value, str) else value
+    if b"KEY" not in raw.upper():
+        return []
+    return [kind for kind, mark in MARKS.items() if mark.search(raw)]
 
 
 def column(table: Table, name: str, values: Iterable[Any]) -> Column:
@@ -207,7 +217,7 @@ def bare(name: str) -> list[str]:
 def points_at_person(name: str) -> bool:
     """Whether a field by its name stands for a person: an identifier, or a pseudonym."""
     own = set(words(name))
-    return is_personal(name) or bool(own & (_PERSON | (_IDENTITY - {"id"}) | {"pseudonym"}))
+    return is_personal(name) or bool(own & (_PERSON | NAMES.keys() | {"pseudonym"}))
 
 
 def tells_of_person(value: Any, name: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from leftopen.audit.crypto.kinds import bytes_in
+from leftopen.audit.crypto.kinds import DIGESTS, bytes_in
 from leftopen.audit.crypto.sample import Row, words
 
 _ARGON = re.compile(r"\$argon2(id|i|d)\$(?:v=\d+\$)?m=(\d+),t=(\d+),p=(\d+)\$([^$]+)\$([^$]+)")
@@ -25,7 +25,6 @@ _SCRYPT_LEAST = {1: 17, 2: 16, 3: 15, 5: 14, 10: 13}  # p: log2 of N, with r = 8
 _PBKDF2_LEAST = {"sha1": 1_300_000, "sha256": 600_000, "sha512": 210_000}
 _BCRYPT_LEAST = 10
 _SLOW = {"argon", "bcrypt", "scrypt", "yescrypt"}
-_SIZES = {16: "MD5", 20: "SHA-1", 28: "SHA-224", 32: "SHA-256", 48: "SHA-384", 64: "SHA-512"}
 _ROUNDS = {"iterations", "iteration", "rounds", "iter", "cost", "count"}
 
 
@@ -126,7 +125,7 @@ def _ldap(match: re.Match) -> Fault:
 
 def _bare(raw: bytes, beside: Row) -> Fault | None:
     """A digest without any word of how it was made; what stands beside it may say."""
-    if len(raw) not in _SIZES:
+    if len(raw) not in DIGESTS:
         return None
     told = {part for value in beside.values() if isinstance(value, str) for part in words(value)}
     rounds = [
@@ -144,7 +143,7 @@ def _bare(raw: bytes, beside: Row) -> Fault | None:
         return None
     salted = any("salt" in words(name) for name in beside)
     return Fault(
-        f"digests as long as {_SIZES[len(raw)]}, with nothing that says slow",
+        f"digests as long as {DIGESTS[len(raw)]}, with nothing that says slow",
         not salted or len(raw) < 32,
     )
 
@@ -161,7 +160,7 @@ def _digest_in(value: str) -> bytes:
         raw = bytes.fromhex(value)
     except ValueError:
         raw = bytes_in(value) or b""
-    return raw if len(raw) in _SIZES else b""
+    return raw if len(raw) in DIGESTS else b""
 
 
 _FORMS = (

@@ -11,21 +11,22 @@ from leftopen.errors import LeftOpenError
 
 MODULES = (sealed, plain, hashed, beside, logged)
 """The modules whose checks look at the data of a server, and at those of a dump."""
-UNTOLD = "whether a digest has a key, where none of its values stands in clear in the sample"
+_UNTOLD = "whether a digest has a key, where none of its values stands in clear in the sample"
+_MOST_NAMED = 4
 _ALWAYS_BLIND = (
     "who reads the folder, and where its other copies are",
     "whether the backup can be restored, and how old it is: only a restore tells",
     "whether a signature is right, and whose: that takes the public key, from elsewhere",
     "whether the private key exists at all, and can be found when it is needed",
     "keys under names that say nothing",
-    UNTOLD,
+    _UNTOLD,
     "a fault that this list of checks does not have",
 )
 
 
 def blind(look: Any) -> tuple[str, ...]:
     """What these checks cannot see on a server where they had something to look at."""
-    return (UNTOLD,) if look.kept.get("has material") else ()
+    return (_UNTOLD,) if look.kept.get("has material") else ()
 
 
 def audit_dump(folder: str | Path) -> Report:
@@ -47,7 +48,14 @@ def audit_dump(folder: str | Path) -> Report:
     told = {finding.id for finding in outcome.findings}
     passed = dict.fromkeys(name for name in outcome.passed if name not in told)
     left = [left for left in outcome.left_out if left.id not in told | passed.keys()]
-    cut = ("what is beyond the first 2,000 files, or the first 512 MB",) if look.is_cut else ()
+    unseen = _ALWAYS_BLIND
+    if look.is_cut:
+        unseen += ("what is beyond the first 2,000 files, 32 MB of a file, or 512 MB in all",)
+    if look.damaged:
+        names = ", ".join(look.damaged[:_MOST_NAMED])
+        more = len(look.damaged) - _MOST_NAMED
+        names += f" and {more} more" if more > 0 else ""
+        unseen += (f"what is damaged or locked, and could not be read to its end: {names}",)
     return Report(
         f"the dump {place.name}",
         "",
@@ -55,7 +63,7 @@ def audit_dump(folder: str | Path) -> Report:
         tuple(outcome.not_looked),
         tuple(passed),
         tuple(left),
-        _ALWAYS_BLIND + cut,
+        unseen,
         "",
         "dump",
     )

@@ -7,7 +7,7 @@ and the readable ones beside it are looked at.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from leftopen.audit.checks import check
@@ -16,7 +16,7 @@ from leftopen.audit.crypto.kinds import Column, columns, is_digest, raw_of
 from leftopen.audit.crypto.sample import words
 from leftopen.audit.report import Finding, Severity
 
-_NONCE, _TAG, _BLOCK = 12, 16, 16
+_NONCE, _BLOCK = 12, 16
 _WRAPPED = 40  # bytes that a wrapped key has at least (RFC 3394: eight more than the key)
 _CLEAR = 0.9  # share of bytes without a high bit that no two drawn texts reach
 _DRAWN = 0.8  # share that drawn bytes stay below: half of them have none
@@ -150,8 +150,12 @@ def _counting(values: list[bytes]) -> str:
         if counting is None or not counting.restarts:
             continue
         groups = _groups(values, at + _NONCE)
-        within = _clear((group[0], other) for group in groups for other in group[1:])
-        across = _clear((one[0], other[0]) for one, other in itertools.pairwise(groups))
+        within = ciphertext.clear_bytes(
+            (group[0], other) for group in groups for other in group[1:]
+        )
+        across = ciphertext.clear_bytes(
+            (one[0], other[0]) for one, other in itertools.pairwise(groups)
+        )
         if within[1] < _ENOUGH or within[0] < _CLEAR * within[1] or across[0] > _DRAWN * across[1]:
             continue
         return (
@@ -170,20 +174,6 @@ def _groups(values: list[bytes], size: int) -> list[list[bytes]]:
     return list(found.values())
 
 
-def _clear(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
-    """How many bytes of the XOR of such pairs have no high bit, and how many there are.
-
-    What a pair begins with in common is left out, and so are the tags.
-    """
-    clear = total = 0
-    for one, other in pairs:
-        at = ciphertext.common_prefix([one, other])
-        both = [a ^ b for a, b in zip(one[at:-_TAG], other[at:-_TAG], strict=False)]
-        total += len(both)
-        clear += sum(byte < 0x80 for byte in both)
-    return clear, total
-
-
 def _one_nonce(values: list[bytes]) -> str:
     """Evidence of nonces that came again; empty for none.
 
@@ -191,7 +181,8 @@ def _one_nonce(values: list[bytes]) -> str:
     which has hardly a byte with a high bit.
     """
     groups = _groups(values, _NONCE)
-    clear, total = _clear((group[0], other) for group in groups for other in group[1:])
+    pairs = ((group[0], other) for group in groups for other in group[1:])
+    clear, total = ciphertext.clear_bytes(pairs)
     shared = sum(len(group) for group in groups if len(group) > 1)
     if total < _ENOUGH or clear < _CLEAR * total:
         return ""
@@ -206,7 +197,7 @@ def _one_stream(values: list[bytes]) -> str:
 
     Bytes that were never encrypted have hardly a high bit of their own; they are none of this.
     """
-    clear, total = _clear((values[0], other) for other in values[1:])
+    clear, total = ciphertext.clear_bytes((values[0], other) for other in values[1:])
     whole = b"".join(values)
     high = sum(byte >= 0x80 for byte in whole) / max(1, len(whole))
     if total < 4 * _ENOUGH or clear < _CLEAR * total or not 1 - _DRAWN < high < _DRAWN:
@@ -261,16 +252,18 @@ def _of_nonce_column(found: Column) -> dict[str, str]:
             continue
         if not _belongs(name, found):
             continue
-        pairs = {
-            (nonce, raw)
-            for row in found.table.rows
-            if (nonce := _short(row.get(name))) and (raw := raw_of(row.get(found.name)))
-        }
+        pairs = sorted(
+            {
+                (nonce, raw)
+                for row in found.table.rows
+                if (nonce := _short(row.get(name))) and (raw := raw_of(row.get(found.name)))
+            }
+        )
         counts = Counter(nonce for nonce, _ in pairs)
         again = sum(n for n in counts.values() if n > 1)
         if not again or len(values) < 2:
             continue
-        size = len(next(iter(counts)))
+        size = min(map(len, counts))
         if counting := ciphertext.counter_nonces((n + raw for n, raw in pairs), size):
             return {"X3": f"{name} counts, and {counting.repeated} numbers stand there again"}
         return {"X2": f"{again} different values have a {name} that another has too"}
@@ -294,7 +287,7 @@ def _short(value: Any) -> bytes | None:
     """A nonce as bytes, also one that is written as text."""
     if isinstance(value, str):
         try:
-            return bytes.fromhex(value)
+            value = bytes.fromhex(value)
         except ValueError:
             value = dict(encodings.decoded(value.encode())).get("base64", value.encode())
     return bytes(value) if isinstance(value, bytes) and 8 <= len(value) <= 24 else None

@@ -9,18 +9,20 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 _CHUNK = 4 << 20  # bytes that are read at a time
 _MOST = 1 << 30  # bytes that are unpacked of one file
 _DEEPEST = 3
-_BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError)
-_BROKEN += (zipfile.BadZipFile, RuntimeError, NotImplementedError)
+BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError)
+BROKEN += (zipfile.BadZipFile, RuntimeError, LookupError, ArithmeticError, struct.error)
+"""What the readers of packed files raise where a file is damaged, cut or locked."""
 
 
 def plain_in_folder(
@@ -48,26 +50,34 @@ def plain_in_folder(
     return found
 
 
-def streams(folder: str | Path) -> Iterator[tuple[str, IO[bytes]]]:
+def streams(
+    folder: str | Path, passed_over: Callable[[str], object] = str
+) -> Iterator[tuple[str, IO[bytes]]]:
     """Every file of a folder, and every file within a packed one, open for reading.
+
+    Args:
+        folder: a folder, or a single file.
+        passed_over: is told the path of each file that cannot be opened, or unpacked to its end.
 
     Yields:
         The path within the folder, and the stream, which is closed afterwards.
     """
     root = Path(folder)
     for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if path.is_symlink() or not path.is_file():
-            continue
         name = path.relative_to(root).as_posix() if root.is_dir() else path.name
         try:
+            if path.is_symlink() or not path.is_file():
+                continue
             with path.open("rb") as file:
                 yield name, file
-                yield from _within(name, file, _DEEPEST)
+                yield from _within(name, file, _DEEPEST, passed_over)
         except OSError:
-            continue
+            passed_over(name)
 
 
-def _within(name: str, file: IO[bytes], depth: int) -> Iterator[tuple[str, IO[bytes]]]:
+def _within(
+    name: str, file: IO[bytes], depth: int, passed_over: Callable[[str], object]
+) -> Iterator[tuple[str, IO[bytes]]]:
     """The files in a packed one. What is broken or locked is passed over from there on."""
     if depth == 0:
         return
@@ -75,16 +85,18 @@ def _within(name: str, file: IO[bytes], depth: int) -> Iterator[tuple[str, IO[by
         file.seek(0)
         head = file.read(512)
         file.seek(0)
-        for inner, stream in _members(name, head, file):
+        for inner, stream in _members(name, head, file, passed_over):
             with stream:
                 yield inner, stream
                 if stream.seekable():
-                    yield from _within(inner, stream, depth - 1)
-    except _BROKEN:
-        return
+                    yield from _within(inner, stream, depth - 1, passed_over)
+    except BROKEN:
+        passed_over(name)
 
 
-def _members(name: str, head: bytes, file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+def _members(
+    name: str, head: bytes, file: IO[bytes], passed_over: Callable[[str], object]
+) -> Iterator[tuple[str, IO[bytes]]]:
     if head.startswith(b"\x1f\x8b"):
         yield f"{name}/{_stem(name)}", gzip.open(file)  # noqa: SIM115 - its reader closes it
     elif head.startswith(b"BZh"):
@@ -94,7 +106,9 @@ def _members(name: str, head: bytes, file: IO[bytes]) -> Iterator[tuple[str, IO[
     elif head.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
-                if not info.is_dir() and not info.flag_bits & 1:  # 1: it has a password
+                if info.flag_bits & 1:  # it has a password
+                    passed_over(f"{name}/{info.filename}")
+                elif not info.is_dir():
                     yield f"{name}/{info.filename}", archive.open(info)
     elif head[257:262] == b"ustar":
         with tarfile.open(fileobj=file) as archive:
@@ -146,6 +160,6 @@ def _counts(stream: IO[bytes], needles: list[bytes]) -> list[int]:
             for i, needle in enumerate(needles):
                 counts[i] += data.count(needle, max(0, len(tail) - len(needle) + 1))
             tail = data[-keep:] if keep else b""
-    except _BROKEN:
+    except BROKEN:
         pass
     return counts
