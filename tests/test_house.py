@@ -46,6 +46,7 @@ FLOORS = {
         "plots",
         "frequency",
         "sealing",
+        "trace",
         "ledger",
         "incidents",
         "cvss",

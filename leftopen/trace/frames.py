@@ -1,0 +1,153 @@
+"""Frames that somebody gives: read, checked, and turned into whole numbers that sort quickly."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from leftopen.errors import DataError
+
+Ints = NDArray[np.int64]
+Frame = TypeVar("Frame", pl.DataFrame, pd.DataFrame)
+"""A frame of polars or of pandas; what comes back is of the same kind."""
+
+_FEW = 1_000
+
+
+def read(given: object, what: str, columns: Sequence[str]) -> pl.DataFrame:
+    """The given frame as one of polars, with the wanted columns alone.
+
+    Args:
+        given: a frame of polars or pandas, or an Arrow table.
+        what: what its rows are, in the plural.
+        columns: which columns it needs.
+
+    Raises:
+        DataError: it is no frame, has no rows, lacks a column, or has empty values in one.
+    """
+    if isinstance(given, pl.LazyFrame):
+        names = given.collect_schema().names()
+    elif isinstance(given, pl.DataFrame | pd.DataFrame):
+        names = list(given.columns)
+    elif isinstance(given, pa.Table):
+        names = given.column_names
+    else:
+        raise DataError(
+            f"These {what} are a {type(given).__name__}. Give a frame of pandas or polars."
+        )
+    columns = list(dict.fromkeys(columns))
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise DataError(
+            f"These {what} have no column {_words(missing)}. Give a frame with the "
+            f"column{'s' * (len(columns) > 1)} {_words(columns)}."
+        )
+    if isinstance(given, pd.DataFrame):
+        frame = pl.from_pandas(given[columns])
+    elif isinstance(given, pa.Table):
+        frame = pl.DataFrame(pl.from_arrow(given.select(columns)))
+    else:
+        frame = given.lazy().select(columns).collect()
+    if frame.is_empty():
+        raise DataError(f"There are no {what} here: the frame is empty. Give one with rows.")
+    empty = [name for name in columns if frame[name].null_count()]
+    if empty:
+        raise DataError(
+            f"Some {what} have nothing in the column {_words(empty)}. Leave those rows out first."
+        )
+    return frame
+
+
+def like(made: pl.DataFrame, given: object) -> pl.DataFrame | pd.DataFrame:
+    """What was made, as pandas if a frame of pandas was given."""
+    return made.to_pandas() if isinstance(given, pd.DataFrame) else made
+
+
+def series_like(made: pl.Series, given: object) -> pl.Series | pd.Series:
+    """A value for each row of the given frame; for pandas, with its index."""
+    if isinstance(given, pd.DataFrame):
+        return pd.Series(made.to_numpy(), index=given.index, name=made.name)
+    return made
+
+
+def microseconds(times: pl.Series) -> pl.Series:
+    """Times as microseconds since 1970.
+
+    Raises:
+        DataError: the column holds none.
+    """
+    if not times.dtype.is_temporal() or times.dtype in (pl.Time, pl.Duration):
+        raise DataError(
+            f"The column {times.name} holds {times.dtype} and no times. Turn them into times "
+            "first, as pandas.to_datetime does."
+        )
+    return times.dt.epoch("us")
+
+
+class Axis(NamedTuple):
+    """The values of a column as whole numbers from 0, in the order of the values."""
+
+    code: Ints
+    """A number for each row."""
+    bits: int
+    """How many bits the largest needs."""
+    least: int = 0
+    step: int = 1
+    values: np.ndarray | None = None
+    """What the numbers stand for; without it, number n is ``least + n * step``."""
+
+    def of(self, code: Ints) -> np.ndarray:
+        """The values that some numbers stand for."""
+        return self.least + self.step * code if self.values is None else self.values[code]
+
+    def number(self, code: Ints) -> Ints:
+        """As :meth:`of`, but a number also where the values are none: to draw from."""
+        value = self.of(code)
+        return value if np.issubdtype(value.dtype, np.integer) else code
+
+
+def axis(column: pl.Series) -> Axis:
+    """Number the values of a column: by subtraction if they are whole numbers."""
+    if not column.dtype.is_integer():
+        values = column.unique().sort()
+        code = column.rank("dense").to_numpy().astype(np.int64) - 1
+        return Axis(code, _bits(len(values) - 1), values=values.to_numpy())
+    number = column.to_numpy().astype(np.int64)
+    least = int(number.min())
+    code = number - least
+    step = _step(code)
+    if step > 1:
+        code //= step
+    return Axis(code, _bits(int(code.max())), least, step)
+
+
+def dense(code: Ints) -> tuple[Ints, Ints]:
+    """The distinct numbers in order, and for each given one its place among them."""
+    values, place = np.unique(code, return_inverse=True)
+    return values, place.astype(np.int64)
+
+
+def starts(sorted_values: np.ndarray) -> Ints:
+    """Where each run of equal values begins."""
+    return np.flatnonzero(np.concatenate(([True], sorted_values[1:] != sorted_values[:-1])))
+
+
+def _step(code: Ints) -> int:
+    """The largest step of which all numbers are multiples; 1 if all are 0."""
+    step, rest = 0, code
+    while len(rest):
+        step = int(np.gcd.reduce(rest[:_FEW], initial=step))
+        rest = rest[rest % step != 0] if step else rest[_FEW:]
+    return max(1, step)
+
+
+def _bits(largest: int) -> int:
+    return max(1, largest.bit_length())
+
+
+def _words(names: Sequence[str]) -> str:
+    return ", ".join(map(str, names))
