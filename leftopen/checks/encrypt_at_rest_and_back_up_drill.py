@@ -4,9 +4,6 @@ The stranger does what the waves of 2017 did: comes in through an open door, dro
 leaves a note; and makes an account, to come back. The newest backup was made after that.
 """
 
-import base64
-import hashlib
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +14,7 @@ import pyrage
 from psycopg import sql
 
 from leftopen import backup as backups
-from leftopen import password_forms
+from leftopen.audit.postgres.accounts import fits
 from leftopen.cases import tongren
 from leftopen.checks import sql_lab
 from leftopen.checks.encrypt_at_rest_and_back_up_door import closed
@@ -244,10 +241,7 @@ def _has_password(operator: psycopg.Connection, name: str, password: str) -> boo
     """Whether the account is there, may log in, and this is its password."""
     query = "SELECT rolpassword FROM pg_authid WHERE rolcanlogin AND rolname = %s"
     (stored,) = operator.execute(query, [name]).fetchone() or [None]
-    if form := _SCRAM.match(stored or ""):
-        salt = base64.b64decode(form[2])
-        return password_forms.postgresql(password, salt, int(form[1])) == stored
-    return stored == f"md5{hashlib.md5((password + name).encode()).hexdigest()}"
+    return fits(name, password, stored or "")
 
 
 def _beyond(at: Attempt, operator: psycopg.Connection, account: str) -> set[str]:
@@ -263,7 +257,6 @@ def _beyond(at: Attempt, operator: psycopg.Connection, account: str) -> set[str]
     return found
 
 
-_SCRAM = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$")
 _ANY = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE"
 _FUNCTIONS = """
 SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
