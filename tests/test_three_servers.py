@@ -1,5 +1,6 @@
 """The servers and clients of the lesson about the wire; the lesson itself runs all three."""
 
+import ssl
 import stat
 from pathlib import Path
 
@@ -33,9 +34,22 @@ def test_a_file_of_trust_has_every_authority():
     assert names == ["CN=one", "CN=two"]
 
 
+def speaks_no_tls_1_0(old):
+    def context(version):
+        if version is ssl.TLSVersion.TLSv1:
+            raise OSError
+        return old(version)
+
+    return context
+
+
+def refuses(*_, **__):
+    raise EngineFailed("the disk is full")
+
+
 @pytest.mark.needs("mongodb")
 @pytest.mark.needs("postgres")
-def test_two_servers_their_clients_and_what_tls_costs_them():
+def test_two_servers_their_clients_and_what_tls_costs_them(monkeypatch):
     authority, stranger = Authority("Lesson 12", days=90), Authority("Lesson 12")
     mongo, doors = three.mongodb(), three.postgres()
     try:
@@ -71,7 +85,19 @@ def test_two_servers_their_clients_and_what_tls_costs_them():
         assert answer == "no: the login is refused"
         assert impostor.heard == ["door:lamp river"]
 
+        with monkeypatch.context() as no_old_ones:
+            no_old_ones.setattr(three.wire, "old", speaks_no_tls_1_0(three.wire.old))
+            found = three.versions(doors)
+            assert (found["TLS 1.0"], found["TLS 1.3"]) == ("not tried", "yes")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(doors, "configure", refuses)
+            with pytest.raises(EngineFailed):
+                costs(mongo, doors, trust, full)
+        assert tried(lambda: three.person(mongo.inside.port)).startswith("no: ")  # not left open
         table = costs(mongo, doors, trust, full)
+        with three.mongo_client(mongo.inside.port, **three.OPERATOR | trust) as operator:
+            assert "copies" not in operator.sensenets.list_collection_names()
         assert list(table.index) == list(TASKS)
         assert (table > 0).all(axis=None)
         assert tried(lambda: three.person(mongo.inside.port)).startswith("no: ")  # shut again

@@ -5,7 +5,6 @@ take the driver's own options, so that a lesson shows what it wants of TLS and n
 they read is one person's name.
 """
 
-import datetime
 import functools
 import ssl
 import time
@@ -23,7 +22,8 @@ from leftopen.audit import wire
 from leftopen.audit.postgres.startup import ask_for_tls
 from leftopen.cases import sensenets, smart_city, tongren
 from leftopen.engines.kept_folder import KeptFolder
-from leftopen.engines.pki import OTHER_SERVER, Authority
+from leftopen.engines.pki import OTHER_SERVER, Authority, apart
+from leftopen.engines.pki import days_left as days_until_it_ends
 from leftopen.impostor import KINDS, Impostor
 from leftopen.lab import Lab
 from leftopen.lab_mongodb import MongoLab
@@ -247,11 +247,11 @@ def install(lab: Lab, authority: Authority, days: int = 90) -> None:
         days: how long the certificate is valid; with 0 it has run out when this returns.
     """
     both = authority.server(days=days)
-    key, begin, certificate = both.partition(b"-----BEGIN CERTIFICATE-----")
+    key, certificate = apart(both)
     files = lab.certificates
     files.server.write_bytes(both)
     files.server_key.write_bytes(key)
-    files.server_certificate.write_bytes(begin + certificate)
+    files.server_certificate.write_bytes(certificate)
     files.ca.write_bytes(authority.certificate)
     files.other.write_bytes(authority.server([OTHER_SERVER], []))
     if days == 0:
@@ -303,16 +303,24 @@ def _keep(content: bytes) -> str:
 def days_left(lab: Lab) -> int:
     """For how many days the certificate is valid that a server shows to a new client."""
     hands = wire.handshake("localhost", lab.inside.port, wire.careless(), _greeting(lab))
-    ends = x509.load_der_x509_certificate(hands.certificate).not_valid_after_utc
-    return round((ends - datetime.datetime.now(datetime.UTC)) / datetime.timedelta(days=1))
+    return days_until_it_ends(x509.load_der_x509_certificate(hands.certificate))
 
 
 def versions(lab: Lab) -> dict[str, str]:
-    """Which versions of TLS a server speaks: each one's name, and ``"yes"`` or ``"-"``."""
+    """Which versions of TLS a server speaks: each one's name, and ``"yes"`` or ``"-"``.
+
+    Where this machine's own library does not speak a version, nothing is known of the server:
+    ``"not tried"``.
+    """
     found = {}
     for name, version in _VERSIONS.items():
         try:
-            wire.handshake("localhost", lab.inside.port, wire.old(version), _greeting(lab))
+            context = wire.old(version)
+        except OSError:
+            found[name] = "not tried"
+            continue
+        try:
+            wire.handshake("localhost", lab.inside.port, context, _greeting(lab))
             found[name] = "yes"
         except OSError:
             found[name] = "-"
