@@ -259,7 +259,7 @@ def test_backups_that_are_open_or_not_whole(asked, tmp_path):
 
 @pytest.mark.needs("postgres")
 @question(4)
-def test_what_a_restore_leaves_behind(asked):
+def test_what_a_restore_leaves_behind(asked, monkeypatch):
     lab, task = asked.lab, asked.task
     folder, uri = lab.log.parent, lab.inside.uri_of("doors_1")
     assert asked.told() == UNTOUCHED
@@ -268,7 +268,14 @@ def test_what_a_restore_leaves_behind(asked):
     ((note,),) = sql(uri, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     ((role,),) = sql(uri, "SELECT rolname FROM pg_roles WHERE rolsuper AND oid > 16000")
     asked.run(f"DROP TABLE {note}")
+    asked.run("CREATE SCHEMA away; CREATE TABLE away.passages (passage bigint, at timestamptz)")
+    assert asked.told() == "never_restored", "in another schema no program finds it"
+    asked.run("DROP SCHEMA away CASCADE")
     backup.restore_postgres(dump, uri, accounts=True)
+    asked.run("CREATE SCHEMA away; ALTER TABLE buildings SET SCHEMA away")
+    assert asked.told() == "part"
+    assert asked.values["names"] == "buildings"
+    asked.run("ALTER TABLE away.buildings SET SCHEMA public; DROP SCHEMA away")
     assert asked.told() == "stranger_stays"
     asked.run(f"ALTER ROLE {role} NOSUPERUSER")
     assert asked.told() == "stranger_stays"
@@ -279,6 +286,11 @@ def test_what_a_restore_leaves_behind(asked):
     assert asked.told() == "door_open"
     lab.configure("local all all peer\nhost all all all scram-sha-256", file="pg_hba.conf")
     assert asked.told() == RIGHT
+    asked.run("ALTER ROLE postgres PASSWORD 'the learner''s own'")
+    with monkeypatch.context() as own:
+        own.setenv("PGPASSWORD", "the learner's own")
+        assert asked.told() == RIGHT, "the stranger does not have the learner's password"
+    asked.run("ALTER ROLE postgres PASSWORD NULL")
     for change, back, fault in (
         (
             "GRANT pg_read_all_data TO {clerk}",

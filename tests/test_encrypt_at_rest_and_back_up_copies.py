@@ -4,8 +4,11 @@ import base64
 import codecs
 import gzip
 import hashlib
+import json
 import os
 import shutil
+import subprocess
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -16,6 +19,7 @@ from leftopen.checks import encrypt_at_rest_and_back_up_kept as kept
 from leftopen.checks import encrypt_at_rest_and_back_up_thin as thin
 from leftopen.checks.encrypt_at_rest_and_back_up import QUESTIONS
 from leftopen.checks.encrypt_at_rest_and_back_up_copies import _residents
+from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt
 from leftopen.learner import Draw
 from leftopen.proof import sql
@@ -54,6 +58,9 @@ DISGUISES = {
     "gzip": lambda n: [gzip.compress(n.encode())],
     "rot13": lambda n: [codecs.encode(n, "rot13")],
     "utf-16": lambda n: [n.encode("utf-16")],
+    "bigint": lambda n: [int(n[:17])],
+    "numeric": lambda n: [Decimal(n.replace("X", "10"))],
+    "half of it a number": lambda n: [int(n[:9]), n[9:]],
 }
 
 
@@ -82,6 +89,8 @@ def test_what_is_sealed_or_else_is_no_disguise():
     assert thin.Disguises(NUMBERS).found(sealed) is None
     others = [(number[::-1].replace("0", "7"),) for number in NUMBERS.values()]
     assert thin.Disguises(NUMBERS).found(others) is None
+    counts = [(10**14 + 7_919 * p, Decimal("NaN"), 0.5, float("inf"), p) for p in NUMBERS]
+    assert thin.Disguises(NUMBERS).found(counts) is None
 
 
 @pytest.mark.parametrize("write", [bytes, base64.b64encode, bytes.hex, gzip.compress])
@@ -125,6 +134,28 @@ def open_unbound(person, sealed):
     return KEY.decrypt(sealed[:12], sealed[12:], None).decode()
 
 
+NONCES = {person: os.urandom(12) for person in NUMBERS}
+NONCES[list(NUMBERS)[140]] = NONCES[list(NUMBERS)[40]]
+
+
+def twice_the_same(person, number):
+    nonce = NONCES[person]
+    return nonce + KEY.encrypt(nonce, number.encode(), str(person).encode())
+
+
+def as_json(write):
+    def written(person, number):
+        sealed = write(person, number)
+        return json.dumps({"nonce": sealed[:12].hex(), "ciphertext_of_it": sealed[12:].hex()})
+
+    return written
+
+
+def open_json(person, text):
+    parts = json.loads(text)
+    return unseal(person, bytes.fromhex(parts["nonce"] + parts["ciphertext_of_it"]))
+
+
 TOKENS = {os.urandom(16): (person, number) for person, number in NUMBERS.items()}
 TOKEN_OF = {person: token for token, (person, _) in TOKENS.items()}
 
@@ -134,6 +165,8 @@ TOKEN_OF = {person: token for token, (person, _) in TOKENS.items()}
     [
         (constant, unseal, "same nonce"),
         (restarting, unseal, "same nonce"),
+        (twice_the_same, unseal, "same nonce"),
+        (as_json(restarting), open_json, "same nonce"),
         (unbound, open_unbound, "another"),
         (counter_mode, open_counter_mode, "another"),
         (lambda p, n: TOKEN_OF[p], lambda p, s: NUMBERS[p], "does not need it"),
@@ -147,6 +180,7 @@ def test_good_seals_are_good():
     assert kept.weakness(unseal, sealed_all(), NUMBERS) == ""
     text = sealed_all(lambda p, n: base64.b64encode(seal(p, n)).decode())
     assert kept.weakness(lambda p, s: unseal(p, base64.b64decode(s)), text, NUMBERS) == ""
+    assert kept.weakness(open_json, sealed_all(as_json(seal)), NUMBERS) == ""
     header = sealed_all(lambda p, n: b"version one, key seven: " + seal(p, n))
     assert kept.weakness(lambda p, s: unseal(p, s[24:]), header, NUMBERS) == ""
     siv = AESSIV(SECRET)
@@ -171,8 +205,12 @@ def test_a_key_that_the_function_names_is_found_in_files(tmp_path):
 # -- on a server ----------------------------------------------------------------------------------
 
 
+def hangs(command, **given):
+    raise subprocess.TimeoutExpired(command, given["timeout"])
+
+
 @pytest.mark.needs("postgres")
-def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
+def test_other_writings_lost_rows_and_a_log_that_was_thrown_away(monkeypatch):
     question = QUESTIONS[1]
     task = question.task(Draw("ada", "15"))
     lab = question.lab(task)
@@ -185,9 +223,9 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
         values.update(at.values)
         return found
 
-    def run(*statements):
+    def run(*statements, database="doors_1"):
         for statement in statements:
-            sql(lab.inside.uri_of("doors_1"), statement)
+            sql(lab.inside.uri_of(database), statement)
 
     try:
         column = task["sealed"]
@@ -197,6 +235,10 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN "
             "('buildings', 'residents', 'visitors', 'passages')",
         )
+        run(f"DROP TABLE {copy}")
+        assert told() == "new_writes_alone", "who cleans first has lost nothing"
+        assert "no column" in values["so_far"]
+        assert values["plain_count"] == len(NUMBERS)
         run(f"ALTER TABLE residents ADD {column} bytea")
         assert told() == "new_writes_alone"
         assert "nothing is in it" in values["so_far"]
@@ -208,7 +250,6 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
         assert told() == "new_writes_alone"
         assert values["so_far"].startswith("Each row")
         run(
-            f"DROP TABLE {copy}",
             "UPDATE residents SET id_number = encode(id_number::bytea, 'base64')",
             "VACUUM FULL residents",
         )
@@ -220,8 +261,27 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
         assert told() == "disguised"
         assert values["encoding"] == "base64"
         assert values["place"] == "the table residents"
-        run("ALTER TABLE residents DROP id_number")
+        run(
+            "CREATE TABLE digits AS SELECT "
+            "left(convert_from(decode(id_number, 'base64'), 'utf8'), 17)::numeric FROM residents",
+            "ALTER TABLE residents DROP id_number",
+        )
+        assert told() == "disguised"
+        assert (values["place"], values["encoding"]) == ("the table digits", "a number")
+        run("DROP TABLE digits")
         assert told() == RIGHT
+        run(f"CREATE TABLE kept AS SELECT '{NUMBERS[7]}' AS note", database="template1")
+        assert told() == "copy_left"
+        assert values["place"] == "the database template1"
+        run("DROP TABLE kept", "SELECT pg_switch_wal()", "CHECKPOINT", database="template1")
+        for table, name, words in (
+            ("residents", "person", "no column person"),
+            ("visitors", "name", "rows of visitors"),
+        ):
+            run(f"ALTER TABLE {table} RENAME {name} TO other")
+            assert told() == "lost"
+            assert words in values["what"]
+            run(f"ALTER TABLE {table} RENAME other TO {name}")
         export.with_suffix("").write_bytes(base64.b64encode(text))
         assert told() == "disguised"
         assert values["place"].startswith("exports/")
@@ -240,6 +300,10 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away():
         assert told() == "lost"
         assert values["what"].startswith("1 rows of visitors")
         run("INSERT INTO visitors SELECT * FROM kept", "DROP TABLE kept")
+        with monkeypatch.context() as slow:
+            slow.setattr(kept.subprocess, "run", hangs)
+            with pytest.raises(BadAnswer, match="did not start within"):
+                told()
         run("SELECT pg_switch_wal()", "CHECKPOINT")
         for segment in (lab.config_folder / "pg_wal").iterdir():
             if segment.is_file():

@@ -6,31 +6,29 @@ not emptied but renamed, for use later (``wal_recycle``, PostgreSQL manual, "Wri
 old content stays until the log has come round to it.
 """
 
-import functools
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
 from leftopen.audit.crypto import ciphertext, search
 from leftopen.cases import tongren
 from leftopen.checks import encrypt_at_rest_and_back_up_kept as kept
+from leftopen.checks import encrypt_at_rest_and_back_up_rows as rows_of
 from leftopen.checks import encrypt_at_rest_and_back_up_thin as thin
 from leftopen.checks import sql_lab
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
-from leftopen.checks.sql_probe import DATABASE, operator
+from leftopen.checks.sql_probe import operator
 from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
-from leftopen.synth.tongren import sample
 
 _CONFIG = tongren.LOCKED + "log_statement = 'all'\n"
 _NUMBER = re.compile(rb"000\d{14}[\dX]")  # how identity numbers of invented people begin and end
@@ -39,6 +37,7 @@ _CHUNK = 4 << 20  # bytes that are read at a time
 _LONGEST = 18  # bytes of a number
 _WAL = "data/pg_wal/"
 _DATA = ("data/base/", "data/global/")
+_IN_TABLES = ("the table ", "the database ", "a data file")
 
 
 def copies_task(draw: Draw) -> Task:
@@ -89,15 +88,8 @@ def copies_lab(task: Task) -> PostgresLab:
     return lab
 
 
-@functools.cache
-def _tables() -> Mapping[str, pa.Table]:
-    """The tables with which the question begins."""
-    return sample(sql_lab.SEED, 240, 3, (DATABASE,))[DATABASE]
-
-
-@functools.cache
 def _residents() -> list[dict]:
-    return _tables()["residents"].to_pylist()
+    return rows_of.began()["residents"].to_pylist()
 
 
 def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -> str:
@@ -109,13 +101,17 @@ def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -
             'lab.log.write_text("")'
         )
     with operator(lab) as connection:
+        whole = kept.has_its_log(lab, connection)
         connection.execute("CHECKPOINT")  # what is in memory alone would reach the disk later
         columns = _columns(connection)
+        if "person" not in columns:
+            at.note("in the table residents", "look for the column person", "not there")
+            at.values["what"] = "residents has no column person, which says whose each row is"
+            return "lost"
         if str(at.task["sealed"]) not in columns:
-            found = _found(lab, connection)
-            return _without_column(at, found)
+            return _without_column(at, connection, columns, _found(lab, connection))
         fault = _readable(at, connection, columns, unseal)
-        fault = fault or _judge(at, _found(lab, connection)) or _thin(at, lab, connection)
+        fault = fault or _judge(at, _found(lab, connection)) or _thin(at, lab)
     if fault:
         return fault
     if place := kept.key_beside(unseal, lab.log.parent):
@@ -123,15 +119,15 @@ def copies(at: Attempt, lab: PostgresLab, unseal: Callable[[int, bytes], str]) -
         at.values["place"] = _kind(place)
         return "key_on_server"
     at.note("in the files", "look for your key", "not there")
-    starts = kept.starts_again(lab)
+    starts = whole and kept.starts_again(lab)
     at.note("on a copy of the files", "start the server", "it starts" if starts else "it ends")
     return RIGHT if starts else "does_not_start"
 
 
-def _thin(at: Attempt, lab: PostgresLab, connection: psycopg.Connection) -> str | None:
+def _thin(at: Attempt, lab: PostgresLab) -> str | None:
     """Whether numbers are kept in another writing, in a table or in somebody's file."""
     numbers = {row["person"]: row["id_number"] for row in _residents()}
-    found = thin.places(lab, connection, numbers, lab.log)
+    found = thin.places(lab, numbers)
     for place, (count, how) in sorted(found.items()):
         at.note("in tables and files", f"numbers in another writing in {place}", f"{count}, {how}")
         at.values.update(place=place, count=count, encoding=how)
@@ -158,13 +154,19 @@ def _columns(connection: psycopg.Connection) -> list[str]:
 # -- who holds the key --------------------------------------------------------------------------
 
 
-def _without_column(at: Attempt, found: Counter[str]) -> str:
-    """No sealed column: nothing was begun, or the table is empty of numbers."""
+def _without_column(
+    at: Attempt, connection: psycopg.Connection, columns: list[str], found: Counter[str]
+) -> str:
+    """No sealed column: nothing was begun, or it began elsewhere, or the numbers are gone."""
     begun = {f"the table {name}" for name in ("residents", _names(at.task)[0])}
     begun |= {"the log", "the write-ahead log", _names(at.task)[1]}
     if begun <= set(found):
         return UNTOUCHED
     at.note("in the table residents", f"look for the column {at.task['sealed']}", "not there")
+    if (still := _in_plain(at, connection, columns)) >= len(_residents()):
+        so_far = f"There is no column {at.task['sealed']} yet, so nothing is sealed."
+        at.values.update(plain_count=still, so_far=so_far)
+        return "new_writes_alone"
     at.values["what"] = f"there is no column {at.task['sealed']}"
     return "lost"
 
@@ -179,13 +181,8 @@ def _readable(
     wanted = {row["person"]: row for row in _residents()}
     sealed = _column(connection, str(at.task["sealed"]))
     at.values.update(total=len(wanted))
-    numbers = {row["id_number"] for row in wanted.values()}
-    still = 0
-    for name in set(columns) - {"person", str(at.task["sealed"])}:
-        still += sum(str(value) in numbers for value in _column(connection, name).values())
     done = sum(value is not None for value in sealed.values())
-    at.note("in the table residents", "numbers in plain text", str(still))
-    if still:
+    if still := _in_plain(at, connection, columns):
         each = f"{done} of {len(sealed)} rows have" if done < len(sealed) else "Each row has"
         so_far = f"{each} something in {at.task['sealed']}."
         if not done:
@@ -210,6 +207,16 @@ def _readable(
         at.values["how"] = how
         return "badly_sealed"
     return _rest_is_kept(at, connection, wanted) or _others_are_kept(at, connection)
+
+
+def _in_plain(at: Attempt, connection: psycopg.Connection, columns: list[str]) -> int:
+    """How many numbers stand in residents, in the columns that are not for the sealed ones."""
+    numbers = {row["id_number"] for row in _residents()}
+    others = set(columns) - {"person", str(at.task["sealed"])}
+    values = (value for name in others for value in _column(connection, name).values())
+    still = sum(str(value) in numbers for value in values)
+    at.note("in the table residents", "numbers in plain text", str(still))
+    return still
 
 
 def _column(connection: psycopg.Connection, name: str) -> dict[int, object]:
@@ -244,11 +251,14 @@ def _rest_is_kept(
 
 def _others_are_kept(at: Attempt, connection: psycopg.Connection) -> str | None:
     """Whether the other tables have their rows, and residents its key and its rules."""
-    for name, table in _tables().items():
+    for name, table in rows_of.began().items():
         columns = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
         query = sql.SQL("SELECT {} FROM public.{}").format(columns, sql.Identifier(name))
         if name != "residents":
-            there = Counter(connection.execute(query).fetchall())
+            try:
+                there = Counter(connection.execute(query).fetchall())
+            except psycopg.errors.UndefinedColumn:
+                there = Counter()
             gone = (Counter(tuple(row.values()) for row in table.to_pylist()) - there).total()
             if gone:
                 at.note("in the database", f"the table {name}", f"{gone} rows gone or changed")
@@ -286,22 +296,10 @@ def _found(lab: PostgresLab, connection: psycopg.Connection) -> Counter[str]:
     for name, stream in search.streams(folder):
         if here := _numbers_in(stream) & numbers:
             places.setdefault(_place(name, lab.log, connection), set()).update(here)
-    for table, text in _rows(lab, connection):
-        if here := set(_NUMBER.findall(text.encode())) & numbers:
+    for table, rows in rows_of.every_table(lab, "t::text"):  # large values are packed in files
+        if here := {n for (text,) in rows for n in _NUMBER.findall(text.encode())} & numbers:
             places.setdefault(f"the table {table}", set()).update(here)
     return Counter({place: len(here) for place, here in places.items()})
-
-
-def _rows(lab: PostgresLab, connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
-    """Every row of every table, as text: large values are compressed in the files."""
-    databases = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
-    for (database,) in databases:
-        if database.startswith("template"):
-            continue
-        with operator(lab, database) as there:
-            for schema, table in there.execute(thin.TABLES).fetchall():
-                query = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(schema, table))
-                yield from ((table, text) for (text,) in there.execute(query))
 
 
 def _numbers_in(stream: IO[bytes]) -> set[bytes]:
@@ -320,6 +318,8 @@ def _place(name: str, log: Path, connection: psycopg.Connection) -> str:
     if name.startswith(_WAL):
         return "the write-ahead log"
     if name.startswith(_DATA):
+        if other := connection.execute(_OTHER, [name.split("/")[2]]).fetchone():
+            return f"the database {other[0]}"
         node = re.split(r"[._]", name.rpartition("/")[2])[0]
         row = connection.execute(
             "SELECT coalesce(i.indrelid, c.oid)::regclass::text FROM pg_class c "
@@ -330,13 +330,16 @@ def _place(name: str, log: Path, connection: psycopg.Connection) -> str:
     return name.removesuffix(f"/{Path(name).name}") if name.count(".gz/") else name
 
 
+_OTHER = "SELECT datname FROM pg_database WHERE oid::text = %s AND datname <> current_database()"
+
+
 def _judge(at: Attempt, found: Counter[str]) -> str | None:
     for place in sorted(found):
         at.note("in the files", f"numbers in plain text in {place}", str(found[place]))
     if not found:
         at.note("in the files", "numbers in plain text", "none")
         return None
-    tables = [place for place in found if place.startswith(("the table ", "a data file"))]
+    tables = [place for place in found if place.startswith(_IN_TABLES)]
     others = [place for place in tables if place != "the table residents"]
     files = [p for p in found if p not in tables and p not in ("the log", "the write-ahead log")]
     for places, name in (

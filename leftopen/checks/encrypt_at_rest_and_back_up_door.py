@@ -7,8 +7,6 @@ the word ``all`` does not match ``replication``, so it has lines of its own).
 
 import os
 
-import psycopg
-
 from leftopen.checks.question import RIGHT, Attempt
 from leftopen.checks.sql_probe import Who, operator
 from leftopen.lab_postgres import PostgresLab
@@ -47,8 +45,6 @@ def _told(way: object) -> str:
 
 def _way_in(lab: PostgresLab, account: str, outside: bool, databases: list[str]) -> str | None:
     """By which way an account comes in without a password; ``None`` if by none."""
-    if outside and account == "postgres" and _as_it_stands(lab.outside.uri):
-        return "to the database postgres"
     # The operator's own line for postgres is the lab's, not the learner's.
     sockets = [{}] if outside or os.name != "posix" or account == "postgres" else [{}, _by(lab)]
     for more in sockets:
@@ -61,14 +57,6 @@ def _way_in(lab: PostgresLab, account: str, outside: bool, databases: list[str])
 
 def _by(lab: PostgresLab) -> dict[str, str]:
     return {"host": str(lab.inside.folder), "hostaddr": ""}
-
-
-def _as_it_stands(uri: str) -> bool:
-    try:
-        psycopg.connect(uri).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _comes_in(

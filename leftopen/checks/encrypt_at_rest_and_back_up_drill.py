@@ -18,6 +18,7 @@ from leftopen.audit.postgres.accounts import fits
 from leftopen.cases import tongren
 from leftopen.checks import sql_lab
 from leftopen.checks.encrypt_at_rest_and_back_up_door import closed
+from leftopen.checks.encrypt_at_rest_and_back_up_rows import began
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import UNTOUCHED, Attempt, Task
 from leftopen.checks.search_lab import variant
@@ -26,7 +27,6 @@ from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 from leftopen.proof import sql_words
-from leftopen.synth.tongren import sample
 
 OLDER, LAST, TOO_LATE = (f"2020-08-{day}.tar.age" for day in (16, 17, 18))
 """The three backups; only the second is the one to restore."""
@@ -146,7 +146,7 @@ def drill(at: Attempt, lab: PostgresLab) -> str:
         if not tables & set(sql_lab.TABLES):
             if lab.is_as_found and note in tables and role in roles:
                 return UNTOUCHED
-            at.note("in the database", "look for the four tables", "none")
+            at.note("in the database", "look for the four tables in public", "none")
             return "never_restored"
         fault = _rows(at, operator, tables) or _indexes(at, operator)
         fault = fault or _accounts(at, lab, operator)
@@ -168,7 +168,8 @@ SELECT rolname FROM pg_roles WHERE rolname <> 'postgres' AND rolname !~ '^pg_'
 AND rolname <> ALL (%s) AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolname = %s)
 """
 _TABLES = """
-SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE relkind IN ('r', 'p', 'm', 'v') AND nspname NOT IN ('pg_catalog', 'information_schema',
 'pg_toast')
 """
@@ -178,7 +179,7 @@ def _rows(at: Attempt, operator: psycopg.Connection, tables: set[str]) -> str | 
     """Whether each table has the rows of the last good backup; ``None`` when all are there."""
     wrong: dict[str, int] = {}
     older = False
-    for name, table in sample(sql_lab.SEED, 240, 3, (DATABASE,))[DATABASE].items():
+    for name, table in began().items():
         wanted = {tuple(row.values()) for row in table.to_pylist()}
         columns = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
         query = sql.SQL("SELECT {} FROM public.{}").format(columns, sql.Identifier(name))
@@ -191,7 +192,7 @@ def _rows(at: Attempt, operator: psycopg.Connection, tables: set[str]) -> str | 
         if right < len(wanted) or len(there) > right:
             wrong[name] = len(wanted) - right + len(there) - right
             before = {row for row in wanted if "at" in table.column_names and row[1] < _CUT}
-            older = set(there) == before
+            older = bool(before) and set(there) == before
     at.values.update(names=", ".join(wrong), count=sum(wrong.values()))
     if wrong:
         return "older_backup" if older and len(wrong) == 1 else "part"

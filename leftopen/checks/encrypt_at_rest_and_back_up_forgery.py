@@ -24,13 +24,11 @@ class Change:
     """One thing that a stranger does.
 
     Attributes:
-        what: in words, as ``"change one byte of people.age"``.
-        done: the same as part of a sentence, as ``"one byte of people.age was changed"``.
+        done: in words, as ``"one byte of people.age was changed"``.
         name: the file that it is about.
         do: does it, in a copy of the folder.
     """
 
-    what: str
     done: str
     name: str
     do: Callable[[Path], None]
@@ -44,9 +42,9 @@ def write(path: Path, content: bytes) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder: its path in it -> its content."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    """Every file of a folder, in the order of the names: its path in it -> its content."""
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return {name: paths[name].read_bytes() for name in sorted(paths)}
 
 
 def companions(name: str, own: Sequence[str]) -> dict[str, str]:
@@ -78,8 +76,7 @@ def flip(name: str) -> Change:
 
 
 def _altered(words: str, name: str, change: Callable[[bytes], bytes]) -> Change:
-    done = words.format(name)
-    return Change(done, done, name, partial(_alter, name, change))
+    return Change(words.format(name), name, partial(_alter, name, change))
 
 
 def _alter(name: str, change: Callable[[bytes], bytes], folder: Path) -> None:
@@ -159,20 +156,15 @@ def exchanges(names: Sequence[str], own: Sequence[str] = ()) -> Iterator[Change]
     for a, b in permutations(names, 2):
         if a < b:
             for added in ((), own) if companions(a, own) else ((),):
-                what = f"let {a} and {b} change places"
-                yield Change(what, f"{a} and {b} changed places", a, partial(_swap, a, b, added))
-        what = f"move the end of {a} to the beginning of {b}"
+                yield Change(f"{a} and {b} changed places", a, partial(_swap, a, b, added))
         done = f"the end of {a} went to the beginning of {b}"
-        yield Change(what, done, a, partial(_move, a, b))
-        what = f"move the beginning of {a} to the end of {b}"
+        yield Change(done, a, partial(_move, a, b))
         done = f"the beginning of {a} went to the end of {b}"
-        yield Change(what, done, a, partial(_move_back, a, b))
+        yield Change(done, a, partial(_move_back, a, b))
         for between in _BETWEEN:
             for name in dict.fromkeys((b, Path(b).name)):
                 swallow = partial(_swallow, a, b, between + name.encode() + between)
-                yield Change(
-                    f"let {a} swallow {b}", f"{b} was put into {a}, as its end", a, swallow
-                )
+                yield Change(f"{b} was put into {a}, as its end", a, swallow)
 
 
 def _swap(a: str, b: str, own: Sequence[str], folder: Path) -> None:
@@ -212,12 +204,10 @@ def renames(names: Sequence[str], own: Sequence[str] = ()) -> Iterator[Change]:
         news = [path.with_name(f"x{path.name}")]
         news += [Path(path.name), Path("other") / path.name] if path.parent != Path() else []
         for new in map(Path.as_posix, news):
-            what, done = f"rename {name} to {new}", f"{name} is now called {new}"
-            yield Change(what, done, name, partial(_rename, name, new, own))
+            yield Change(f"{name} is now called {new}", name, partial(_rename, name, new, own))
         new = name[:-1]
-        what = f"move the last letter of the name {name} into the file"
         done = f"{name} is now called {new}, with the last letter in its content"
-        yield Change(what, done, name, partial(_shorten, name))
+        yield Change(done, name, partial(_shorten, name))
 
 
 def _rename(name: str, new: str, own: Sequence[str], folder: Path) -> None:
@@ -238,8 +228,7 @@ def removals(names: Sequence[str], own: Sequence[str] = ()) -> Iterator[Change]:
     """Each file taken away, alone and with what belongs to it."""
     for name in names:
         for added in ((), own) if companions(name, own) else ((),):
-            what, done = f"remove {name}", f"{name} was taken away"
-            yield Change(what, done, name, partial(_remove, name, added))
+            yield Change(f"{name} was taken away", name, partial(_remove, name, added))
 
 
 def _remove(name: str, own: Sequence[str], folder: Path) -> None:
@@ -253,12 +242,12 @@ def additions(names: Sequence[str], own: Sequence[str] = ()) -> Iterator[Change]
     new = [f"x{Path(names[0]).name}", f"{below}/more.age", ".more.age", f"{below}/.more.age"]
     new += ["new/more.age", *(f"{below}/{Path(name).name}" for name in own)]
     for name in new:
-        yield Change(f"add a file, {name}", f"{name} was added", name, partial(_add, name))
+        yield Change(f"{name} was added", name, partial(_add, name))
     for name in names:
         if companions(name, own):
             new_name = Path(name).with_name(f"x{Path(name).name}").as_posix()
             do = partial(_copy, name, new_name, own)
-            yield Change(f"add a copy of {name}", f"{new_name} was added", new_name, do)
+            yield Change(f"{new_name} was added, a copy of {name}", new_name, do)
 
 
 def _add(name: str, folder: Path) -> None:

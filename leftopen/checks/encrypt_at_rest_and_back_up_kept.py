@@ -5,18 +5,22 @@ Two texts of digits under one keystream show digits: their XOR is below 16 in ea
 postgres itself in its single-user mode, which listens to nobody (PostgreSQL manual, "postgres").
 """
 
-import base64
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from types import FunctionType
 
+import psycopg
+
 from leftopen.audit.crypto import ciphertext, keys, search
+from leftopen.audit.crypto.encodings import decoded
+from leftopen.checks.probe import BadAnswer
 from leftopen.engines import account, postgres
 from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
@@ -26,6 +30,7 @@ _IN_A_ROW = 10
 _KEY_SIZES = (16, 24, 32, 64)
 _FORMS = ("raw bytes", "hex", "hex, capitals", "base64", "base64 for addresses", "a Python literal")
 _SECONDS = 60
+_BETWEEN = re.compile(rb"[^A-Za-z0-9+/=_-]+")  # what stands between a header, a nonce and a text
 
 Unseal = Callable[[int, object], str]
 
@@ -39,9 +44,7 @@ def weakness(unseal: Unseal, sealed: Mapping[int, object], numbers: Mapping[int,
         numbers: person -> the number.
     """
     raw = [_raw(value) for value in sealed.values()]
-    same = ciphertext.common_prefix(raw)  # a header, or a nonce that never changes
-    first, *_ = raw = [value[same:] for value in raw]
-    if any(_digits_show(a, b) for a, b in (*((first, each) for each in raw[1:]), *pairwise(raw))):
+    if any(_digits_show(a, b) for a, b in combinations(_without_what_is_alike(raw), 2)):
         return (
             "two of them were sealed with the same key and the same nonce, so that anybody who "
             "knows one number reads the other"
@@ -67,14 +70,22 @@ def _opens(unseal: Unseal, person: int, value: object, number: str) -> bool:
 
 
 def _raw(value: object) -> bytes:
-    if isinstance(value, str):
-        for read in (bytes.fromhex, lambda text: base64.b64decode(text, b"-_", validate=True)):
-            with contextlib.suppress(ValueError):
-                return read(value)
-        with contextlib.suppress(ValueError):
-            return base64.b64decode(value, validate=True)
-        return value.encode()
-    return bytes(value)
+    """A sealed value as bytes: of a text, its parts without their hex or base64.
+
+    The digits of hex are alike as those of numbers are, under whatever key.
+    """
+    raw = value.encode() if isinstance(value, str) else bytes(value)
+    if not raw.isascii():
+        return raw
+    parts = _BETWEEN.split(raw)
+    return b"".join(next((t for n, t in decoded(p) if n in ("hex", "base64")), p) for p in parts)
+
+
+def _without_what_is_alike(raw: list[bytes]) -> list[bytes]:
+    """Without the places where all are alike: a header, names, or a nonce that never changes."""
+    vary = [place for place, bytes_ in enumerate(zip(*raw, strict=False)) if len(set(bytes_)) > 1]
+    shortest = min(map(len, raw))
+    return [bytes(each[place] for place in vary) + each[shortest:] for each in raw]
 
 
 def _changed(value: object) -> object:
@@ -122,6 +133,15 @@ def _keys_of(unseal: object) -> list[bytes]:
     return [bytes(v) for v in held if isinstance(v, bytes | bytearray) and len(v) in _KEY_SIZES]
 
 
+def has_its_log(lab: PostgresLab, connection: psycopg.Connection) -> bool:
+    """Whether the segment with which the server would begin after a crash is there.
+
+    Ask before the next checkpoint: it makes the segment anew, and hides that it was missing.
+    """
+    row = connection.execute("SELECT redo_wal_file FROM pg_control_checkpoint()").fetchone()
+    return (lab.config_folder / "pg_wal" / row[0]).is_file()
+
+
 def starts_again(lab: PostgresLab) -> bool:
     """Whether a copy of the server's files, as they are now, comes up as after a crash."""
     if os.name == "nt":  # a running server's files cannot be copied there
@@ -138,14 +158,20 @@ def _copy_starts(lab: PostgresLab) -> bool:
         shutil.copytree(lab.config_folder, data, ignore=leave, copy_function=_copy_if_there)
         if who:
             who.give(Path(place))
-        done = subprocess.run(
-            [postgres.find() / "postgres", "--single", "-F", "-D", data, "postgres"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            env=postgres.environment(),
-            **({"user": who.uid, "group": who.gid, "extra_groups": []} if who else {}),
-        )
+        try:
+            done = subprocess.run(
+                [postgres.find() / "postgres", "--single", "-F", "-D", data, "postgres"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SECONDS,
+                env=postgres.environment(),
+                **({"user": who.uid, "group": who.gid, "extra_groups": []} if who else {}),
+            )
+        except subprocess.TimeoutExpired:
+            raise BadAnswer(
+                f"A copy of the server's files did not start within {_SECONDS} s. Run the check "
+                "again when this machine has less to do"
+            ) from None
     return done.returncode == 0
 
 

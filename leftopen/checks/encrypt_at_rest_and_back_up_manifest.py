@@ -145,7 +145,7 @@ class _Signed:
             change.do(copy)
             if self._says(copy):
                 self.at.values.update(name=change.name, done=change.done, also="")
-                self.at.note("a stranger", change.what, "accepted")
+                self.at.note("a stranger", change.done, "accepted")
                 return True
         self.at.note("a stranger", f"{what}, in {count} ways", "refused")
         return False
@@ -160,8 +160,8 @@ class _Signed:
                 for name in gone:
                     (folder / name).unlink()
 
-            what = f"change a file, and remove {', '.join(gone)}"
-            yield Change(what, "", ", ".join(gone), do)
+            removed = ", ".join(gone)
+            yield Change(f"{flip.done}, and {removed} removed", removed, do)
 
     def _forged(self) -> str:
         """The stranger has the code and makes a key: what sign adds is made anew, and mixed."""
@@ -221,7 +221,7 @@ class _Signed:
             for what, names in (("write anew", new), ("keep", kept), ("remove", gone))
             if names
         ]
-        self.at.note("a stranger", f"{change.what}; {', '.join(words)}", "accepted")
+        self.at.note("a stranger", f"{change.done}; {', '.join(words)}", "accepted")
         self.at.values.update(name=", ".join(gone), done=change.done, kept=", ".join(kept))
         self.at.values["also"] = f", and wrote {', '.join(new)} anew" if new else ""
         if gone:

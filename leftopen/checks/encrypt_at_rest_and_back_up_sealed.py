@@ -78,15 +78,20 @@ def sealed(at: Attempt, lab: MongoLab, backup: Path, identity: Path) -> str:
     with persona.operator(lab, at.task) as admin:
         truth = _contents(admin[sensenets.DATABASE])
         disk = _disk(backup)
-        made = _MADE.get(lab, truth)
+        made = _MADE[lab]
         fault = _closed(at, disk, made) or _elsewhere(at, lab, disk, identity, key, admin)
     return fault or _comes_back(at, backup, key, truth) or _was_whole(at, made, truth)
 
 
 def _disk(backup: Path) -> Path:
-    """All that leaves the house with a backup: the folder that plays the disk, if it lies there."""
-    here = backup.resolve()
-    return next((path for path in (here, *here.parents) if path.name == "disk"), here)
+    """All that leaves the house with a backup: the folder that plays the disk, if it lies there.
+
+    It is looked for below the folder for temporary files alone, where a desk is: above it, and
+    elsewhere, a folder of that name is one of the machine's.
+    """
+    here, root = backup.resolve(), Path(tempfile.gettempdir()).resolve()
+    above = [path for path in (here, *here.parents) if root in path.parents]
+    return next((path for path in above if path.name == "disk"), here)
 
 
 def _private_key(identity: Path) -> str:
@@ -238,11 +243,11 @@ def _compared(at: Attempt, truth: dict, found: dict) -> str | None:
         told = f"{equal} of {len(wanted)} documents as in the database"
         surplus = len(there.keys() - wanted.keys())
         at.note("restored", name, told + (f", {surplus} others" if surplus else ""))
-        if equal < len(wanted) or surplus:
+        if equal < len(wanted) or surplus or name not in found:
             wrong[name] = len(wanted) - equal + surplus
             lost += name not in found or not there
     at.values.update(names=", ".join(wrong), count=sum(wrong.values()))
-    if truth and not same:
+    if not same and any(wanted for wanted, _ in truth.values()):
         return "another_database"
     if lost:
         return "part"

@@ -8,14 +8,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
+from math import isfinite
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
 
 from leftopen.audit.crypto import encodings, search
 from leftopen.audit.crypto.ciphertext import is_encoding_of
-from leftopen.checks.sql_probe import operator
+from leftopen.checks.encrypt_at_rest_and_back_up_rows import every_table
 from leftopen.lab_postgres import PostgresLab
 
 _LENGTH = 18  # digits of a number; the last one follows from the others
@@ -24,16 +24,13 @@ _FEW = 5  # numbers that may come together by chance
 _SHORTEST = 9  # bytes of a value that could hold half of a number
 _MOST = 16 << 20  # bytes of a file
 _OWN = ("data/", "pki/")
+_NUMBERS = (int, float, Decimal)
+_LEAST_DIGITS = 14  # of a number that is kept as one: those of the first 17 signs, less zeros
 _APART = re.compile(rb"[,;|\t]")
 _JOINTS = re.compile(rb"(?<=\d)[ ./:_-](?=[\dX])")  # what people put between digits
 _RUN = re.compile(rb"\d{17,}X?")
 _TOKEN = re.compile(rb"[A-Za-z0-9+/_=\\-]{16,}")
 _DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b")
-
-TABLES = """
-SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1, 2
-"""
 
 
 class Disguises:
@@ -69,7 +66,7 @@ class Disguises:
             for value in values:
                 if told := self._read(value) or self._turned(value, people):
                     whole.setdefault(*told)
-            for tail, number in self._halves(values):
+            for tail, number in self._halves([*values, *_filled(row)]):
                 whole.setdefault(number, tail)
         if len(whole) <= _FEW:
             return None
@@ -96,6 +93,10 @@ class Disguises:
         return None
 
     def _plain(self, text: bytes) -> tuple[bytes, str] | None:
+        if _LEAST_DIGITS <= len(text) < _LENGTH - 1 and text.isdigit():
+            for signs in (_LENGTH - 1, _LENGTH, _LENGTH + 1):  # the last: X, written as 10
+                if number := self._heads.get(text.zfill(signs)[: _LENGTH - 1]):
+                    return number, "a number"
         for joined, how in ((text, ""), (_JOINTS.sub(b"", text), ", with signs between")):
             for run in _RUN.findall(joined):
                 for at in range(len(run) - _LENGTH + 2):
@@ -127,40 +128,39 @@ def _bytes(value: object) -> bytes | None:
         return value.encode()
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if isinstance(value, int) and abs(value) >= 10 ** (_SHORTEST - 1):
-        return str(value).encode()
-    return None
+    whole = _whole(value)
+    return None if whole is None or whole < 10 ** (_SHORTEST - 1) else str(whole).encode()
 
 
-def places(
-    lab: PostgresLab, connection: psycopg.Connection, numbers: Mapping[int, str], log: Path
-) -> dict[str, tuple[int, str]]:
+def _whole(value: object) -> int | None:
+    """A number of any type without its sign and its fraction; ``None`` for what is none."""
+    if not isinstance(value, _NUMBERS) or not isfinite(value):
+        return None
+    return abs(int(value))
+
+
+def _filled(row: Iterable[object]) -> Iterator[bytes]:
+    """The small numbers of a row, with the zeros that half of a number has lost."""
+    for value in row:
+        whole = _whole(value)
+        if whole is not None and whole < 10**_HALF:
+            yield str(whole).zfill(_HALF).encode()
+
+
+def places(lab: PostgresLab, numbers: Mapping[int, str]) -> dict[str, tuple[int, str]]:
     """Where numbers stand in another writing: place -> how many, and which writing.
 
     Args:
-        lab: the server.
-        connection: the operator's, to any database.
+        lab: the server; its own log is its own business.
         numbers: person -> number.
-        log: the server's own log, which is the server's business.
     """
     look = Disguises(numbers)
     every = {}
-    for place, rows in (*_tables(connection, lab), *_files(log)):
+    tables = ((f"the table {table}", rows) for table, rows in every_table(lab))
+    for place, rows in chain(tables, _files(lab.log)):
         if told := look.found(rows):
             every[place] = told
     return every
-
-
-def _tables(
-    connection: psycopg.Connection, lab: PostgresLab
-) -> Iterator[tuple[str, Iterable[Sequence[object]]]]:
-    names = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
-    for (name,) in sorted(names):
-        if not name.startswith("template"):
-            with operator(lab, name) as there:
-                for schema, table in there.execute(TABLES).fetchall():
-                    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
-                    yield f"the table {table}", there.execute(query).fetchall()
 
 
 def _files(log: Path) -> Iterator[tuple[str, list[list[object]]]]:
