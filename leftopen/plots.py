@@ -225,3 +225,115 @@ def _name_points(ax: Axes, x: pd.Series, y: pd.Series, color: str) -> None:
         offset, side = place
         style = {"ha": side, "va": "center", "color": color, "fontsize": 9}
         ax.annotate(name, (x[name], y[name]), offset, textcoords="offset points", **style)
+
+
+def unicity(ours: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
+    """Draw how many people are picked out, by the number of points that are known of them.
+
+    Args:
+        ours: indexed by the number of points; a column for each line, named as it is to be
+            labelled, with shares from 0 to 1.
+        published: columns ``points``, ``share`` (0 to 1) and ``label``.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for name, shares in ours.items():
+            ax.plot(shares.index, 100 * shares, marker="o", label=name)
+        points = published["points"], 100 * published["share"]
+        ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="the paper")
+        for x, y, name in zip(*points, published["label"], strict=True):
+            ax.annotate(name, (x, y), (8, 0), textcoords="offset points", va="center")
+        ax.set(xlabel="points known of a person", ylabel="people picked out (%)")
+        ax.set(xlim=(0.8, 5.9), ylim=(-4, 108), xticks=list(ours.index))
+        ax.legend(loc="upper left")
+    lines = "; ".join(f"{name}: {_shares(shares)}" for name, shares in ours.items())
+    theirs = "; ".join(f"{row.points} points {row.label}" for row in published.itertuples())
+    alt = "Chart of the people whom some points pick out, by the number of points"
+    return Picture(fig, f"{alt}. {lines}. The paper: {theirs}.")
+
+
+def _shares(shares: pd.Series, unit: str = "") -> str:
+    return ", ".join(f"{at}{unit} {100 * share:.0f} %" for at, share in shares.items())
+
+
+def coarser(ours: pd.DataFrame, rule: pd.Series, title: str) -> Picture:
+    """Draw how many people are picked out, by how coarse the time is, beside a published rule.
+
+    Args:
+        ours: indexed by the length of a time step in minutes, rising; a column for each line,
+            named as it is to be labelled, with shares from 0 to 1.
+        rule: indexed in the same way; what the rule gives, 0 to 1.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for name, shares in ours.items():
+            ax.plot(shares.index, 100 * shares, marker="o", label=name)
+        ax.plot(rule.index, 100 * rule, color="black", linestyle="--", label=rule.name)
+        ax.set(xscale="log", xlabel="length of a time step", ylabel="people picked out (%)")
+        ax.set_xticks(ours.index, [_step(minutes) for minutes in ours.index])
+        ax.minorticks_off()
+        ax.set(ylim=(-4, 108))
+        ax.legend(loc="lower left")
+    lines = [(name, shares) for name, shares in ours.items()] + [(rule.name, rule)]
+    told = "; ".join(f"{name}: {_shares(shares, ' min')}" for name, shares in lines)
+    return Picture(fig, f"Chart of the people picked out, by the length of a time step. {told}.")
+
+
+def _step(minutes: int) -> str:
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
+
+
+def alone(places: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
+    """Draw how many people are alone with what is known of them, by the size of their place.
+
+    Args:
+        places: indexed by the people of a place; a column for each line, named as it is to be
+            labelled, with shares from 0 to 1.
+        published: columns ``people``, ``share`` (0 to 1) and ``label``.
+        title: what the figure says, as a sentence.
+    """
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for name, shares in places.items():
+            ax.plot(shares.index, 100 * shares, marker="o", label=name)
+        points = published["people"], 100 * published["share"]
+        ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="published")
+        for x, y, name in zip(*points, published["label"], strict=True):
+            ax.annotate(name, (x, y), (8, 0), textcoords="offset points", va="center")
+        ax.set(xscale="log", xlabel="people in the place", ylabel="people who are alone (%)")
+        ax.set_xticks(places.index, [f"{people:,}" for people in places.index])
+        ax.minorticks_off()
+        ax.set(ylim=(-4, 108))
+        ax.legend(loc="lower left")
+    lines = "; ".join(f"{name}: {_shares(shares, ' people')}" for name, shares in places.items())
+    theirs = "; ".join(published["label"])
+    alt = "Chart of the people who are alone with what is known, by the size of the place"
+    return Picture(fig, f"{alt}. {lines}. Published: {theirs}.")
+
+
+def removed(fixes: pd.DataFrame, title: str) -> Picture:
+    """Draw what share of everything each fix removes, for each reader.
+
+    Args:
+        fixes: indexed by the fix; a column for each reader, with shares from 0 to 1.
+        title: what the figure says, as a sentence.
+    """
+    height = 0.8 / len(fixes.columns)
+    with plt.style.context(_STYLE):
+        fig, ax = _axes(title)
+        for lane, (reader, shares) in enumerate(fixes.items()):
+            rows = [row + lane * height for row in range(len(fixes))]
+            bars = ax.barh(rows, 100 * shares, height, label=f"for {reader}")
+            ax.bar_label(bars, [f"{100 * share:.0f} %" for share in shares], padding=3)
+        middle = (len(fixes.columns) - 1) * height / 2
+        ax.set_yticks([row + middle for row in range(len(fixes))], list(fixes.index))
+        ax.invert_yaxis()
+        ax.set(xlabel="removed of all exposure (%)", xlim=(0, 112))
+        ax.legend(loc="lower right")
+    told = "; ".join(
+        f"{fix}: " + ", ".join(f"{100 * share:.0f} % for {who}" for who, share in row.items())
+        for fix, row in fixes.iterrows()
+    )
+    return Picture(fig, f"Bar chart of the exposure that each fix removes. {told}.")
