@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import bson
@@ -24,7 +25,7 @@ import seeded_sealing as sealing
 
 from leftopen import audit
 from leftopen.audit import personal
-from leftopen.audit.crypto import dump, keys, kinds
+from leftopen.audit.crypto import dump, keys, kinds, search
 from leftopen.errors import LeftOpenError
 
 KEY, OTHER = (pyrage.x25519.Identity.generate() for _ in range(2))
@@ -55,6 +56,19 @@ def zipped(data):
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("people.csv", data)
     return file.getvalue()
+
+
+def dumped(data, size):
+    """Tables as ``pg_dump -Fc`` packs them: chunks with their length before them."""
+    tables = b""
+    for each in (data, data):
+        packed = zlib.compress(each)
+        for at in range(0, len(packed), size):
+            chunk = packed[at : at + size]
+            tables += b"\0" + len(chunk).to_bytes(4, "little") + chunk
+        tables += bytes(5)
+    text = b"\0\1\0\0\0x\1\1\0\0\0" + b"\0\2\0\0\0x^"  # names of one letter and of two
+    return b"PGDMP\1\x10\4" + text + tables
 
 
 def cut(data):
@@ -107,6 +121,23 @@ def test_of_a_zip_the_good_part_is_read_and_a_locked_one_is_named(tmp_path):
     assert told(tmp_path) == ({}, "people.zip/people.csv")
     path.write_bytes(data.replace(b"people.csv", bytes(10)))  # a name of nothing
     assert told(tmp_path)[1] == "people.zip"
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+def test_of_a_packed_table_of_postgres_the_good_part_is_read(tmp_path, size):
+    path, data = tmp_path / "doors.dump", dumped(CSV.replace(b",", b"\t"), size)
+    path.write_bytes(data)
+    assert told(tmp_path) == ({"X12": "fix"}, "")
+    found = {name: n for name, _, n in search.plain_in_folder(path, ["\n"]) if "data" in name}
+    assert found == dict.fromkeys(("doors.dump/data 1", "doors.dump/data 2"), CSV.count(b"\n"))
+    path.write_bytes(data[: len(data) // 3])  # of the first table
+    assert told(tmp_path) == ({"X12": "fix"}, "doors.dump")
+    path.write_bytes(cut(data))
+    found = {name: n for name, _, n in search.plain_in_folder(path, ["\n"])}
+    assert found["doors.dump/data 1"] == CSV.count(b"\n") > found["doors.dump/data 2"] > 1000
+    at = data.index(b"\x78\x9c") + 3
+    path.write_bytes(data[:at] + b"\xff" * 9 + data[at + 9 :])  # where the first table begins
+    assert told(tmp_path) == ({"X12": "fix"}, "doors.dump")
 
 
 def test_many_damaged_files_are_counted(tmp_path):

@@ -312,6 +312,7 @@ def test_a_dump_of_postgres_as_pg_dump_makes_it(tmp_path):
     report = audit(dump=tmp_path / "packed")
     assert told(report) == {"X1": "fix", "X12": "fix"}
     assert "an 18-place identity number" in repr(report)
+    assert not any("damaged" in spot for spot in report.blind_spots)
 
 
 # -- arguments, the command -------------------------------------------------------------------

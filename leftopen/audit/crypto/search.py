@@ -20,6 +20,8 @@ from typing import IO
 _CHUNK = 4 << 20  # bytes that are read at a time
 _MOST = 1 << 30  # bytes that are unpacked of one file
 _DEEPEST = 3
+_PIECE = 256  # bytes at a time, so that little is lost where a packed table is damaged
+_BEGIN = (b"\x78\x9c", b"\x78\xda")  # what a stream begins with, and no text does
 BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError)
 BROKEN += (zipfile.BadZipFile, RuntimeError, LookupError, ArithmeticError, struct.error)
 """What the readers of packed files raise where a file is damaged, cut or locked."""
@@ -116,7 +118,8 @@ def _members(
                 if member.isfile() and (inner := archive.extractfile(member)):
                     yield f"{name}/{member.name}", inner
     elif head.startswith(b"PGDMP"):
-        for number, data in enumerate(_pg_dump_tables(file.read(_MOST)), start=1):
+        tables = _pg_dump_tables(file.read(_MOST), lambda: passed_over(name))
+        for number, data in enumerate(tables, start=1):
             yield f"{name}/data {number}", io.BytesIO(data)
 
 
@@ -125,28 +128,34 @@ def _stem(name: str) -> str:
     return last.rpartition(".")[0] or last
 
 
-def _pg_dump_tables(data: bytes) -> Iterator[bytes]:
-    """What the packed tables of a custom-format dump hold."""
-    at = 0
+def _pg_dump_tables(data: bytes, is_cut: Callable[[], object]) -> Iterator[bytes]:
+    """What the packed tables of a custom-format dump hold; of a damaged one what precedes it."""
+    at = 5
     while (at := data.find(b"\x78", at)) >= 0:
-        if at >= 5 and data[at - 5] == 0 and (unpacked := _chunks(data, at - 5)):
+        unpacked, end = _chunks(data, at - 5)
+        if end is None and (unpacked or (data[at : at + 2] in _BEGIN and not data[at - 5])):
+            is_cut()
+        if unpacked:
             yield unpacked
-        at += 1
+        at = end or at + 1
 
 
-def _chunks(data: bytes, at: int) -> bytes:
-    """A packed stream from its first chunk on; empty where none begins here."""
-    unpack, found = zlib.decompressobj(), b""
+def _chunks(data: bytes, at: int) -> tuple[bytes, int | None]:
+    """A packed stream from its first chunk on, and where it ends; ``None`` where it does not."""
+    unpack, found = zlib.decompressobj(), []
     while at + 5 <= len(data) and not unpack.eof:
         size = int.from_bytes(data[at + 1 : at + 5], "little")
-        if data[at] or not size or size > len(data) - at:
+        if data[at] or not size:
             break
+        at += 5
+        chunk = memoryview(data)[at : at + size]
         try:
-            found += unpack.decompress(data[at + 5 : at + 5 + size], _MOST)
+            for first in range(0, len(chunk), _PIECE):
+                found.append(unpack.decompress(chunk[first : first + _PIECE], _MOST))
         except zlib.error:
-            return b""
-        at += 5 + size
-    return found
+            break
+        at += size
+    return b"".join(found), at if unpack.eof else None
 
 
 def _counts(stream: IO[bytes], needles: list[bytes]) -> list[int]:
