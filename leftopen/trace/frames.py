@@ -16,6 +16,7 @@ Frame = TypeVar("Frame", pl.DataFrame, pd.DataFrame)
 """A frame of polars or of pandas; what comes back is of the same kind."""
 
 _FEW = 1_000
+_TABLE_BITS = 24  # up to here a table of all numbers is smaller than what is sorted
 
 
 def read(given: object, what: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -115,20 +116,29 @@ def axis(column: pl.Series) -> Axis:
     if not column.dtype.is_integer():
         values = column.unique().sort()
         code = column.rank("dense").to_numpy().astype(np.int64) - 1
-        return Axis(code, _bits(len(values) - 1), values=values.to_numpy())
+        return Axis(code, bits_for(len(values)), values=values.to_numpy())
     number = column.to_numpy().astype(np.int64)
     least = int(number.min())
     code = number - least
     step = _step(code)
     if step > 1:
         code //= step
-    return Axis(code, _bits(int(code.max())), least, step)
+    return Axis(code, bits_for(int(code.max()) + 1), least, step)
 
 
-def dense(code: Ints) -> tuple[Ints, Ints]:
-    """The distinct numbers in order, and for each given one its place among them."""
-    values, place = np.unique(code, return_inverse=True)
-    return values, place.astype(np.int64)
+def dense(code: Ints, bits: int) -> tuple[Ints, Ints]:
+    """The distinct numbers in order, and for each given one its place among them.
+
+    Args:
+        code: whole numbers, not negative.
+        bits: how many bits the largest needs at most.
+    """
+    if bits > _TABLE_BITS:
+        values, place = np.unique(code, return_inverse=True)
+        return values, place.astype(np.int64)
+    there = np.zeros(1 << bits, dtype=bool)
+    there[code] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
 
 
 def starts(sorted_values: np.ndarray) -> Ints:
@@ -145,8 +155,9 @@ def _step(code: Ints) -> int:
     return max(1, step)
 
 
-def _bits(largest: int) -> int:
-    return max(1, largest.bit_length())
+def bits_for(count: int) -> int:
+    """How many bits the numbers from 0 to below ``count`` need."""
+    return max(1, (count - 1).bit_length())
 
 
 def _words(names: Sequence[str]) -> str:

@@ -3,14 +3,9 @@
 A point is a tracker and a time. The measure is that of de Montjoye, Hidalgo, Verleysen and
 Blondel, "Unique in the Crowd: The privacy bounds of human mobility", Scientific Reports 3 (2013):
 some points of a person's own are drawn at random, and all whose trace holds them are counted.
-
-How it is computed here is our own. Somebody who holds all of some points has been at the one where
-fewest were. So those who were there are looked through, some at first, then more, until one is
-found; 64 bits that say roughly where a person was spare most comparisons.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,16 +14,11 @@ import polars as pl
 
 from leftopen.errors import DataError
 from leftopen.synth.asked import whole
-from leftopen.trace.frames import Axis, Frame, Ints, axis, dense, like, microseconds, read, starts
+from leftopen.trace.frames import Frame, Ints, like, microseconds, read
+from leftopen.trace.search import Search
+from leftopen.trace.traces import Traces, lots, read_traces
 
 MOST_POINTS = 100
-_PRIME = 2**31 - 1
-# Multipliers for which multiplying modulo that prime mixes well: Fishman and Moore, "An
-# Exhaustive Analysis of Multiplicative Congruential Random Number Generators with Modulus
-# 2^31-1", SIAM J. Sci. Stat. Comput. 7 (1986).
-_MULTIPLIERS = (742_938_285, 950_706_376, 1_226_874_159, 62_089_911)
-_FIRST_LOOK, _LOOKS_GROW, _PAIRS = 16, 8, 1 << 20
-_WORD = 63  # bits of a whole number that is not negative
 
 
 def coarse(
@@ -102,63 +92,6 @@ def _groups(trackers: object, metres: int | None, by: str | None) -> pl.DataFram
     return table.select(tracker="_id", group=pl.col("_id").min().over(keys))
 
 
-@dataclass(frozen=True)
-class Traces:
-    """The distinct points of each person: a trace each.
-
-    People and points are numbered from 0. The points of all people stand one after another, those
-    of a person in the order of tracker, then time.
-    """
-
-    person: Axis
-    """Of the people's numbers: what they stand for."""
-    who: Ints
-    """For each trace its person's number."""
-    start: Ints
-    """Where each trace begins."""
-    length: Ints
-    """How many points it has."""
-    order: Ints
-    """All points, in each trace in the order in which they are drawn."""
-    cell: Ints
-    """For each point what it is: the number of a tracker and time."""
-
-
-def _traces(positions: object, seed: int) -> Traces:
-    frame = read(positions, "positions", ["person", "tracker", "at"])
-    person, tracker = axis(frame["person"]), axis(frame["tracker"])
-    at = axis(microseconds(frame["at"]))
-    if tracker.bits + at.bits > _WORD:
-        values, code = dense(at.code)
-        at = Axis(code, len(values).bit_length(), values=at.of(values))
-    cell, bits, names = (tracker.code << at.bits) | at.code, tracker.bits + at.bits, None
-    if person.bits + bits > _WORD:
-        names, cell = dense(cell)
-        bits = len(names).bit_length()
-    key = np.sort((person.code << bits) | cell)
-    key = key[starts(key)]
-    who, cell = key >> bits, key & ((1 << bits) - 1)
-    point = cell if names is None else names[cell]
-    where, when = tracker.number(point >> at.bits), at.number(point & ((1 << at.bits) - 1))
-    lot = _lots(seed, person.number(who), where, when)
-    start = starts(who)
-    length = np.diff(start, append=len(who))
-    # A tie of two lots falls to the lower tracker, as the points stand in that order.
-    order = np.argsort((who << 31) | lot, kind="stable")
-    return Traces(person, who[start], start, length, order, cell)
-
-
-def _lots(seed: int, *columns: Ints) -> Ints:
-    """A number from 0 to 2**31 - 2 for each row, that looks drawn: a function of its values alone.
-
-    Whole numbers of 64 bits are enough, so that it can be written in any engine.
-    """
-    drawn = np.full(1, seed % _PRIME, dtype=np.int64)
-    for column, factor in zip(columns, _MULTIPLIERS, strict=False):
-        drawn = ((drawn ^ (drawn >> 15)) + column % _PRIME) * factor % _PRIME
-    return (drawn ^ (drawn >> 15)) * _MULTIPLIERS[-1] % _PRIME
-
-
 def unicity(positions: Frame, points: int, people: int | None = None, seed: int = 0) -> float:
     """The share of people whom some points of their trace pick out alone.
 
@@ -179,8 +112,9 @@ def unicity(positions: Frame, points: int, people: int | None = None, seed: int 
         DataError: the frame is empty or lacks a column, or nobody has that many points.
     """
     points = whole("points", points, 1, MOST_POINTS)
-    traces = _traces(positions, seed)
-    return float(np.mean(_alone(traces, points, people, seed)[1]))
+    traces = read_traces(positions, seed)
+    able = _able(traces, points, people, seed)
+    return float(np.mean(~Search(traces).held_by_others(able, traces.drawn(able, points))))
 
 
 def unicity_table(
@@ -202,72 +136,30 @@ def unicity_table(
         DataError: as for :func:`unicity`.
     """
     most = whole("points", most, 1, MOST_POINTS)
-    traces, rows = _traces(positions, seed), []
+    traces = read_traces(positions, seed)
+    search, alone, rows = Search(traces), np.zeros(len(traces.length), dtype=bool), []
     for points in range(1, min(most, int(traces.length.max())) + 1):
-        _, alone = _alone(traces, points, people, seed)
-        rows.append((points, len(alone), int(alone.sum()), float(np.mean(alone))))
+        able = _able(traces, points, people, seed)
+        open_ = able[~alone[able]]  # whom fewer points pick out alone, these do too
+        alone[open_] = ~search.held_by_others(open_, traces.drawn(open_, points))
+        count = int(alone[able].sum())
+        rows.append((points, len(able), count, count / len(able)))
     return like(pl.DataFrame(rows, ["points", "people", "alone", "share"], orient="row"), positions)
 
 
-def _alone(traces: Traces, points: int, people: int | None, seed: int) -> tuple[Ints, np.ndarray]:
-    """Whose points were drawn, and of each whether nobody else holds them."""
+def _able(traces: Traces, points: int, people: int | None, seed: int) -> Ints:
+    """Whose points are drawn."""
     able = np.flatnonzero(traces.length >= points)
     if not len(able):
         raise DataError(
             f"Nobody here has {points} distinct points; the most that anyone has is "
             f"{traces.length.max()}. Ask for fewer."
         )
-    if people is not None:
-        wanted = whole("people", people, 1, 2**31)
-        lots = _lots(seed, traces.person.number(traces.who[able]))
-        able = np.sort(able[np.argsort(lots, kind="stable")[:wanted]])
-    drawn = traces.order[traces.start[able][:, None] + np.arange(points)]
-    return able, ~_held_by_others(traces, able, traces.cell[drawn])
-
-
-def _held_by_others(traces: Traces, able: Ints, cells: Ints) -> np.ndarray:
-    """For each row whether anybody but its person was at all of its points."""
-    count = len(traces.who)
-    trace = np.repeat(np.arange(count), traces.length)
-    names, cell = dense(traces.cell)
-    inverse = np.sort((cell << 32) | trace)
-    first = np.searchsorted(inverse, np.arange(len(names)) << 32)
-    size = np.diff(first, append=len(inverse))
-    cells = np.searchsorted(names, cells)
-    cells = np.take_along_axis(cells, np.argsort(size[cells], axis=1, kind="stable"), axis=1)
-    crowd = size[cells[:, 0]]
-    if cells.shape[1] == 1:
-        return crowd > 1
-    bit = np.left_shift(np.uint64(1), (np.arange(len(names)) * 40_503 >> 4 & 63).astype(np.uint64))
-    rough = np.bitwise_or.reduceat(bit[cell], traces.start)
-    there = inverse & 0xFFFFFFFF
-    rough_there = rough[there]
-    need = np.bitwise_or.reduce(bit[cells[:, 1:]], axis=1)
-    found = np.zeros(len(able), dtype=bool)
-    left = np.argsort(cells[:, 0], kind="stable")
-    left = left[crowd[left] > 1]
-    begin, width = 0, _FIRST_LOOK
-    while len(left):
-        rows = max(1, _PAIRS // width)
-        for at in range(0, len(left), rows):
-            some = left[at : at + rows]
-            looks = np.minimum(crowd[some] - begin, width)
-            row = np.repeat(some, looks)
-            seen = np.arange(len(row)) - np.repeat(np.cumsum(looks) - looks, looks)
-            seen += np.repeat(first[cells[some, 0]] + begin, looks)
-            likely = np.flatnonzero(rough_there[seen] & need[row] == need[row])
-            row, other = row[likely], there[seen[likely]]
-            keep = other != able[row]
-            row, other = row[keep], other[keep]
-            for column in range(1, cells.shape[1]):
-                key = (cells[row, column] << 32) | other
-                spot = np.minimum(np.searchsorted(inverse, key), len(inverse) - 1)
-                keep = inverse[spot] == key
-                row, other = row[keep], other[keep]
-            found[row] = True
-        begin, width = begin + width, min(width * _LOOKS_GROW, _PAIRS)
-        left = left[~found[left] & (crowd[left] > begin)]
-    return found
+    if people is None:
+        return able
+    wanted = whole("people", people, 1, 2**31)
+    drawn = np.argsort(lots(seed, traces.person[able]), kind="stable")
+    return np.sort(able[drawn[:wanted]])
 
 
 def matches(positions: Frame, known: object) -> list:
