@@ -243,7 +243,7 @@ def unicity(ours: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
         points = published["points"], 100 * published["share"]
         ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="the paper")
         for x, y, name in zip(*points, published["label"], strict=True):
-            ax.annotate(name, (x, y), (8, 0), textcoords="offset points", va="center")
+            _beside(ax, name, x, y)
         ax.set(xlabel="points known of a person", ylabel="people picked out (%)")
         ax.set(xlim=(0.8, 5.9), ylim=(-4, 108), xticks=list(ours.index))
         ax.legend(loc="upper left")
@@ -251,6 +251,12 @@ def unicity(ours: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
     theirs = "; ".join(f"{row.points} points {row.label}" for row in published.itertuples())
     alt = "Chart of the people whom some points pick out, by the number of points"
     return Picture(fig, f"{alt}. {lines}. The paper: {theirs}.")
+
+
+def _beside(ax: Axes, name: str, x: float, y: float) -> None:
+    """Write the name of a point to its right, over whatever line runs there."""
+    style = {"va": "center", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+    ax.annotate(name, (x, y), (9, 0), textcoords="offset points", zorder=3, **style)
 
 
 def _shares(shares: pd.Series, unit: str = "") -> str:
@@ -301,12 +307,12 @@ def alone(places: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
         points = published["people"], 100 * published["share"]
         ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="published")
         for x, y, name in zip(*points, published["label"], strict=True):
-            ax.annotate(name, (x, y), (8, 0), textcoords="offset points", va="center")
+            _beside(ax, name, x, y)
         ax.set(xscale="log", xlabel="people in the place", ylabel="people who are alone (%)")
         ax.set_xticks(places.index, [f"{people:,}" for people in places.index])
         ax.minorticks_off()
         ax.set(ylim=(-4, 108))
-        ax.legend(loc="lower left")
+        ax.legend(loc="upper right")
     lines = "; ".join(f"{name}: {_shares(shares, ' people')}" for name, shares in places.items())
     theirs = "; ".join(published["label"])
     alt = "Chart of the people who are alone with what is known, by the size of the place"
@@ -331,7 +337,8 @@ def removed(fixes: pd.DataFrame, title: str) -> Picture:
         ax.set_yticks([row + middle for row in range(len(fixes))], list(fixes.index))
         ax.invert_yaxis()
         ax.set(xlabel="removed of all exposure (%)", xlim=(0, 112))
-        ax.legend(loc="lower right")
+        ax.legend(loc="center right", bbox_to_anchor=(1, 0.58))
+        fig.set_size_inches(7.2, 0.5 * len(fixes) + 1.2)
     told = "; ".join(
         f"{fix}: " + ", ".join(f"{100 * share:.0f} % for {who}" for who, share in row.items())
         for fix, row in fixes.iterrows()
