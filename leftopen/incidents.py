@@ -39,6 +39,66 @@ def days(dates: pd.Series) -> pd.Series:
     return pd.to_datetime(dates, format="ISO8601")
 
 
+WAVES = ("IN6", "IN18", "RW4", "RW5", "IN23")
+"""The largest count of each wave in which databases were ransomed or wiped."""
+
+LANES = ("loopback by default", "login by default", "stood open", "ransomed or wiped")
+
+
+def events() -> pd.DataFrame:
+    """Both tables as one list of events in four lanes, in order of lane and time.
+
+    Two lanes are changes of defaults that protect somebody who changes nothing, all of them or in
+    part; two are the exposures and the waves of attacks (:data:`WAVES`).
+
+    Returns:
+        Columns ``lane`` (:data:`LANES`), ``label``, ``when`` (text, as exact as it is known),
+        ``began`` and ``ended`` (its first days; the same where one is known), ``whole`` (False
+        for a default that protects in part).
+    """
+    changes = defaults().query("by_default != 'no' and topic in ['network', 'login']")
+    lanes = dict(zip(("network", "login"), LANES, strict=False))
+    safe = pd.DataFrame(
+        {
+            "lane": changes["topic"].map(lanes),
+            "label": changes["engine"] + " " + changes["version"],
+            "when": changes["since"],
+            "began": days(changes["since"]),
+            "ended": days(changes["since"]),
+            "whole": changes["by_default"] == "yes",
+        }
+    )
+    rows = table()
+    open_ = rows[rows["kind"] == "exposure"]
+    waves = rows[rows["id"].isin(WAVES)]
+    named = waves["engine"].replace("several", "of several engines")
+    happened = pd.concat(
+        [
+            _dated(open_, LANES[2], open_["what"].str.split(":").str[0]),
+            _dated(waves, LANES[3], waves["value"].map("{:,.0f}".format) + " " + named),
+        ]
+    )
+    found = pd.concat([safe, happened])
+    found["lane"] = pd.Categorical(found["lane"], LANES, ordered=True)
+    return found.sort_values(["lane", "began"]).reset_index(drop=True)
+
+
+def _dated(rows: pd.DataFrame, lane: str, label: pd.Series) -> pd.DataFrame:
+    """Incidents as events: where one end is unknown the other is both, or the report's day."""
+    first = rows["began"].fillna(rows["ended"]).fillna(rows["reported"])
+    last = rows["ended"].fillna(first)
+    return pd.DataFrame(
+        {
+            "lane": lane,
+            "label": label,
+            "when": first.where(first == last, first + " to " + last),
+            "began": days(first),
+            "ended": days(last),
+            "whole": True,
+        }
+    )
+
+
 def _read(name: str, numbers: dict[str, type]) -> pd.DataFrame:
     path = DATASETS / name
     try:

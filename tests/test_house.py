@@ -49,6 +49,7 @@ FLOORS = {
         "trace",
         "ledger",
         "incidents",
+        "incident_plots",
         "cvss",
         "quiz",
         "widgets",
