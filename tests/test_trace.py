@@ -141,6 +141,8 @@ def test_wide_numbers_and_names_of_people_are_no_trouble():
         person=pl.col("person").cast(pl.Int64) * (2**45 + 7),
         at=pl.col("at").dt.cast_time_unit("us") + pl.duration(microseconds=pl.col("tracker")),
     )
+    assert plain.same(trace.dwell(frame).rows(), plain.dwell(frame.to_pandas()))
+    assert trace.top_places(frame, 2).rows() == plain.top_places(frame.to_pandas(), 2)
     for n in (1, 2):
         found = plain.alone(frame.to_pandas(), n)
         assert trace.unicity(frame, n) == sum(found.values()) / len(found)

@@ -15,6 +15,11 @@ Ints = NDArray[np.int64]
 Frame = TypeVar("Frame", pl.DataFrame, pd.DataFrame)
 """A frame of polars or of pandas; what comes back is of the same kind."""
 
+WORD = 63
+"""Bits of a whole number that is not negative."""
+MOST_BITS = 31
+"""Bits that an axis needs at most, as there are fewer rows than that."""
+
 _FEW = 1_000
 _TABLE_BITS = 24  # up to here a table of all numbers is smaller than what is sorted
 
@@ -95,7 +100,7 @@ class Axis(NamedTuple):
     code: Ints
     """A number for each row."""
     bits: int
-    """How many bits the largest needs."""
+    """How many bits the largest needs: 31 at most, so two axes fit into one number."""
     least: int = 0
     step: int = 1
     values: np.ndarray | None = None
@@ -112,18 +117,49 @@ class Axis(NamedTuple):
 
 
 def axis(column: pl.Series) -> Axis:
-    """Number the values of a column: by subtraction if they are whole numbers."""
-    if not column.dtype.is_integer():
-        values = column.unique().sort()
-        code = column.rank("dense").to_numpy().astype(np.int64) - 1
-        return Axis(code, bits_for(len(values)), values=values.to_numpy())
-    number = column.to_numpy().astype(np.int64)
+    """Number the values of a column, by subtraction if they are whole numbers in a small range."""
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype.is_temporal():
+        column = column.to_physical()
+    if column.dtype.is_integer():
+        return _numbered(column.to_numpy().astype(np.int64))
+    values = column.unique().sort()
+    if column.dtype == pl.String:
+        code = column.cast(pl.Enum(values)).to_physical()
+    else:
+        code = column.rank("dense") - 1
+    return Axis(code.to_numpy().astype(np.int64), bits_for(len(values)), values=values.to_numpy())
+
+
+def _numbered(number: Ints) -> Axis:
     least = int(number.min())
-    code = number - least
-    step = _step(code)
+    if int(number.max()) - least >= 2**WORD:
+        values, code = dense(number, WORD)
+        return Axis(code, bits_for(len(values)), values=values)
+    number -= least
+    step = _step(number)
     if step > 1:
-        code //= step
-    return Axis(code, bits_for(int(code.max()) + 1), least, step)
+        number //= step
+    bits = bits_for(int(number.max()) + 1)
+    if bits <= MOST_BITS:
+        return Axis(number, bits, least, step)
+    values, code = dense(number, bits)
+    return Axis(code, bits_for(len(values)), values=least + step * values)
+
+
+def joined(*axes: Axis) -> Ints | None:
+    """One number for each row that sorts as the columns do, the first one first.
+
+    Returns:
+        None if 63 bits are too few for it.
+    """
+    if sum(each.bits for each in axes) > WORD:
+        return None
+    key = axes[0].code
+    for each in axes[1:]:
+        key = (key << each.bits) | each.code
+    return key
 
 
 def dense(code: Ints, bits: int) -> tuple[Ints, Ints]:

@@ -8,11 +8,22 @@ for the distinct values of what is secret (the paper's simplest form).
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import polars as pl
 
 from leftopen.errors import DataError
-from leftopen.trace.frames import Frame, read, series_like
+from leftopen.trace.frames import (
+    WORD,
+    Frame,
+    Ints,
+    axis,
+    bits_for,
+    dense,
+    read,
+    series_like,
+    starts,
+)
 
 
 class Linkage(NamedTuple):
@@ -39,12 +50,11 @@ def linkage(people: Frame, columns: Sequence[str] | str) -> Linkage:
         DataError: the frame is empty or lacks a column, or no column is named.
     """
     columns = _named(columns)
-    frame = _read(people, columns)
-    sizes = frame.select(pl.len().over(columns).alias("k"))["k"]
-    groups = frame.select(pl.struct(columns).n_unique()).item()
-    return Linkage(
-        series_like(sizes, people), groups, float((sizes == 1).mean()), float((sizes < 5).mean())
-    )
+    group = _groups(read(people, "people", columns), columns)
+    sizes = np.bincount(group)
+    k = sizes[group]
+    unique, under_5 = (float(np.count_nonzero(k < limit)) / len(k) for limit in (2, 5))
+    return Linkage(series_like(pl.Series("k", k), people), len(sizes), unique, under_5)
 
 
 def distinct(people: Frame, columns: Sequence[str] | str, sensitive: str) -> pl.Series | pd.Series:
@@ -64,9 +74,22 @@ def distinct(people: Frame, columns: Sequence[str] | str, sensitive: str) -> pl.
         DataError: the frame is empty or lacks a column, or no column is named.
     """
     columns = _named(columns)
-    frame = _read(people, [*columns, sensitive])
-    counts = frame.select(pl.col(sensitive).n_unique().over(columns).alias("distinct"))["distinct"]
-    return series_like(counts, people)
+    frame = read(people, "people", [*columns, sensitive])
+    group, secret = _groups(frame, columns), axis(frame[sensitive])
+    pairs = np.sort((group << secret.bits) | secret.code)
+    values = np.bincount(pairs[starts(pairs)] >> secret.bits)
+    return series_like(pl.Series("distinct", values[group]), people)
+
+
+def _groups(frame: pl.DataFrame, columns: list[str]) -> Ints:
+    """For each row the number of its combination of values, from 0; each number is given."""
+    group, bits = np.zeros(len(frame), dtype=np.int64), 0
+    for column in map(axis, frame[columns]):
+        if bits + column.bits > WORD:
+            values, group = dense(group, bits)
+            bits = bits_for(len(values))
+        group, bits = (group << column.bits) | column.code, bits + column.bits
+    return dense(group, bits)[1]
 
 
 def _named(columns: Sequence[str] | str) -> list[str]:
@@ -74,7 +97,3 @@ def _named(columns: Sequence[str] | str) -> list[str]:
     if not names:
         raise DataError("No column is named, so all people are alike. Name at least one.")
     return names
-
-
-def _read(people: object, columns: list[str]) -> pl.DataFrame:
-    return read(people, "people", columns)

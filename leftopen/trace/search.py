@@ -9,12 +9,11 @@ point takes the place of the pair's. The method is our own.
 
 import numpy as np
 
-from leftopen.trace.frames import Ints, bits_for, starts
+from leftopen.trace.frames import WORD, Ints, bits_for, starts
 from leftopen.trace.traces import Traces
 
 _MOST_PAIRS = 1 << 25  # 256 MB
 _FIRST_LOOK, _LOOKS_GROW, _AT_ONCE = 8, 8, 1 << 19
-_WORD = 63
 
 
 class Search:
@@ -29,7 +28,7 @@ class Search:
         self._rough = np.bitwise_or.reduceat(self._bit[traces.cell], traces.start)
         self._members = np.sort((traces.cell << self._bits) | traces.trace)
         pairs = int((traces.length * (traces.length - 1) // 2).sum())
-        fits = 2 * self._cell_bits + self._bits <= _WORD
+        fits = 2 * self._cell_bits + self._bits <= WORD
         self._pairs = _pairs(traces, self._bits) if 0 < pairs <= _MOST_PAIRS and fits else None
         lists = self._members if self._pairs is None else self._pairs
         begin = starts(lists >> self._bits)
@@ -49,11 +48,14 @@ class Search:
         else:
             low, high = cells[:, :2].min(axis=1), cells[:, :2].max(axis=1)
             name, others = (low << self._cell_bits) | high, cells[:, 2:]
+        # In the order of the lists, so that what lies together is read together.
+        order = np.sort((name << self._bits) | np.arange(len(name)))
+        name, row = order >> self._bits, order & ((1 << self._bits) - 1)
         which = np.searchsorted(self._names, name)
-        size = self._size[which]
-        if not others.shape[1]:
-            return size > 1
-        return self._look(traces, self._begin[which], size, others)
+        begin, size = self._begin[which], self._size[which]
+        held = np.empty(len(row), dtype=bool)
+        held[row] = self._look(traces[row], begin, size, others[row]) if others.size else size > 1
+        return held
 
     def _look(self, traces: Ints, begin: Ints, size: Ints, others: Ints) -> np.ndarray:
         """Look through the list of each trace for one that was at the others too."""

@@ -1,9 +1,10 @@
 """Where people are found, and for how long: top places and dwell times."""
 
+import numpy as np
 import polars as pl
 
 from leftopen.synth.asked import whole
-from leftopen.trace.frames import Frame, like, microseconds, read
+from leftopen.trace.frames import Axis, Frame, Ints, axis, joined, like, microseconds, read, starts
 
 _MINUTE = 60_000_000  # in microseconds
 
@@ -28,36 +29,44 @@ def dwell(positions: Frame) -> Frame:
         DataError: the frame is empty or lacks a column.
     """
     frame = read(positions, "positions", ["person", "tracker", "at", "place"])
-    frame = frame.with_columns(microseconds(frame["at"]).alias("at"))
-    frame = frame.sort("person", "at", "tracker")
-    new = (pl.col("person") != pl.col("person").shift()) | (
-        pl.col("tracker") != pl.col("tracker").shift()
-    )
-    stays = (
-        frame.lazy()
-        .with_columns(stay=new.fill_null(True).cum_sum())
-        .group_by("stay")
-        .agg(
-            pl.col("place").first(),
-            sightings=pl.len(),
-            lasts=pl.col("at").max() - pl.col("at").min(),
-        )
-    )
-    long = pl.col("lasts").filter(pl.col("sightings") > 1)
-    return like(
-        stays.group_by("place")
-        .agg(
-            stays=long.len(),
-            once=pl.len() - long.len(),
-            median=long.median() / _MINUTE,
-            mean=long.sum() / long.len() / _MINUTE,
-            ninth_decile=long.quantile(0.9, "equiprobable") / _MINUTE,
-        )
-        .with_columns(pl.col("mean").fill_nan(None))
-        .sort(pl.col("place").cast(pl.String))
-        .collect(),
-        positions,
-    )
+    person, tracker = axis(frame["person"]), axis(frame["tracker"])
+    at, place = axis(microseconds(frame["at"])), axis(frame["place"])
+    order = _order(person, at, tracker)
+    who, where = person.code[order], tracker.code[order]
+    new = np.concatenate(([True], (who[1:] != who[:-1]) | (where[1:] != where[:-1])))
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(order)) - 1
+    lasts = at.of(at.code[order[last]]) - at.of(at.code[order[first]])
+    seen_there, seen_often = place.code[order[first]], last > first
+    rows = []
+    for number in range(int(place.code.max()) + 1):
+        here = seen_there == number
+        long = np.sort(lasts[here & seen_often])
+        once = int(np.count_nonzero(here)) - len(long)
+        rows.append((place.of(np.array([number]))[0], len(long), once, *_summary(long)))
+    names = ["place", "stays", "once", "median", "mean", "ninth_decile"]
+    kinds = dict.fromkeys(names[1:3], pl.Int64) | dict.fromkeys(names[3:], pl.Float64)
+    return like(pl.DataFrame(rows, names, schema_overrides=kinds, orient="row"), positions)
+
+
+def _order(person: Axis, at: Axis, tracker: Axis) -> Ints:
+    """The rows in the order of person, time, tracker."""
+    key = joined(person, at, tracker)
+    if key is None:
+        return np.lexsort((tracker.code, at.code, person.code))
+    if np.all(key[1:] >= key[:-1]):
+        return np.arange(len(key))
+    return np.argsort(key, kind="stable")
+
+
+def _summary(lasts: Ints) -> tuple[float | None, float | None, float | None]:
+    """Median, mean and ninth decile in minutes of durations in microseconds, in order."""
+    count = len(lasts)
+    if not count:
+        return None, None, None
+    median = int(lasts[(count - 1) // 2]) + int(lasts[count // 2])
+    ninth = int(lasts[-(-9 * count // 10) - 1])
+    return median / 2 / _MINUTE, int(lasts.sum()) / count / _MINUTE, ninth / _MINUTE
 
 
 def top_places(positions: Frame, n: int = 1) -> Frame:
@@ -76,14 +85,22 @@ def top_places(positions: Frame, n: int = 1) -> Frame:
     """
     n = whole("places", n, 1, 1_000_000)
     frame = read(positions, "positions", ["person", "tracker"])
-    made = (
-        frame.lazy()
-        .group_by("person", "tracker")
-        .agg(sightings=pl.len())
-        .sort("person", "sightings", "tracker", descending=[False, True, False])
-        .with_columns(rank=pl.int_range(1, pl.len() + 1).over("person"))
-        .filter(pl.col("rank") <= n)
-        .select("person", "rank", "tracker", "sightings")
-        .collect()
-    )
-    return like(made, positions)
+    person, tracker = axis(frame["person"]), axis(frame["tracker"])
+    seen = np.sort(joined(person, tracker))
+    first = starts(seen)
+    who, where = seen[first] >> tracker.bits, seen[first] & ((1 << tracker.bits) - 1)
+    count = np.diff(first, append=len(seen))
+    less = Axis(count.max() - count, int(count.max()).bit_length())
+    key = joined(person._replace(code=who), less, tracker._replace(code=where))
+    order = np.lexsort((where, less.code, who)) if key is None else np.argsort(key)
+    who, where, count = who[order], where[order], count[order]
+    begin = starts(who)
+    rank = np.arange(len(who)) - np.repeat(begin, np.diff(begin, append=len(who))) + 1
+    kept = rank <= n
+    made = {
+        "person": pl.Series(person.of(who[kept])).cast(frame.schema["person"]),
+        "rank": rank[kept],
+        "tracker": pl.Series(tracker.of(where[kept])).cast(frame.schema["tracker"]),
+        "sightings": count[kept],
+    }
+    return like(pl.DataFrame(made), positions)

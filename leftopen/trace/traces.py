@@ -5,7 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
-from leftopen.trace.frames import Axis, Ints, axis, bits_for, dense, microseconds, read, starts
+from leftopen.trace.frames import (
+    WORD,
+    Ints,
+    axis,
+    bits_for,
+    dense,
+    microseconds,
+    read,
+    starts,
+)
 
 _PRIME = 2**31 - 1
 # Multipliers for which multiplying modulo that prime mixes well: Fishman and Moore, "An
@@ -14,7 +23,6 @@ _PRIME = 2**31 - 1
 _MULTIPLIERS = (742_938_285, 950_706_376, 1_226_874_159)
 _LAST = 62_089_911
 _LOT_BITS = 31
-_WORD = 63  # bits of a whole number that is not negative
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Traces:
         """Where the points are in ``cell``, those of each trace in the order of their draw."""
         within = np.arange(len(self.cell)) - np.repeat(self.start, self.length)
         bits = bits_for(int(self.length.max()))
-        if bits_for(len(self.length)) + _LOT_BITS + bits > _WORD:
+        if bits_for(len(self.length)) + _LOT_BITS + bits > WORD:
             return np.argsort((self.trace << _LOT_BITS) | self.lot, kind="stable")
         key = np.sort((((self.trace << _LOT_BITS) | self.lot) << bits) | within)
         return np.repeat(self.start, self.length) + (key & ((1 << bits) - 1))
@@ -72,9 +80,6 @@ def read_traces(positions: object, seed: int) -> Traces:
     frame = read(positions, "positions", ["person", "tracker", "at"])
     person, tracker = axis(frame["person"]), axis(frame["tracker"])
     at = axis(microseconds(frame["at"]))
-    if tracker.bits + at.bits > _WORD:
-        values, code = dense(at.code, at.bits)
-        at = Axis(code, bits_for(len(values)), values=at.of(values))
     names, cell = dense((tracker.code << at.bits) | at.code, tracker.bits + at.bits)
     bits = bits_for(len(names))
     key = np.sort((person.code << bits) | cell)
