@@ -72,7 +72,18 @@ def test_the_fixes_of_the_lesson_name_fields_that_exist_and_only_the_login_tells
     assert math.isclose(hour, none * 23 / 24)
 
 
-def test_the_order_of_the_days_changes_no_share():
+def test_each_field_stands_in_each_configuration():
+    weighed = exposure.weigh(FIELDS, 1, {"T0": 2, "T2": 1})  # 10, 20, 60
+    fixes = (exposure.Fix("a login", stranger=0), exposure.Fix("less", left={"positions": 0.5}))
+    table = exposure.by_field(weighed, fixes)
+    assert list(table) == ["positions.place", "people.group", "people.name"]
+    found = [100 * part / 90 for part in (60, 20, 10)]
+    assert table.loc["as found"].tolist() == pytest.approx(found)
+    assert table.loc["a login"].tolist() == pytest.approx(found)  # it stops the stranger alone
+    assert table.loc["less"].tolist() == pytest.approx([found[0] / 2, *found[1:]])
+
+
+def test_the_number_of_the_days_changes_no_share():
     held = exposure.held()
     one, many = (exposure.removed(exposure.weigh(held, days)) for days in (1, 227))
     pd.testing.assert_frame_equal(one, many)

@@ -115,3 +115,22 @@ def removed(weighed: pd.DataFrame, fixes: tuple[Fix, ...] = FIXES) -> pd.DataFra
     whole = weighed["exposure"].sum()
     rows = {fix.name: 1 - left(weighed, fix)[list(READERS)].sum() / whole for fix in fixes}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def by_field(weighed: pd.DataFrame, fixes: tuple[Fix, ...] = FIXES) -> pd.DataFrame:
+    """The exposure of each field in each configuration, for whoever has a password.
+
+    Args:
+        weighed: as of :func:`weigh`.
+        fixes: the fixes, each made alone.
+
+    Returns:
+        In percent of all exposure as found: a row for the database as found, and one for each fix;
+        a column for each "collection.field", the largest first.
+    """
+    names = weighed["collection"] + "." + weighed["field"]
+    percent = 100 / weighed["exposure"].sum()
+    rows = {"as found": weighed["exposure"]}
+    rows |= {fix.name: left(weighed, fix)[READERS[1]] for fix in fixes}
+    table = pd.DataFrame(rows).set_index(names).T * percent
+    return table.sort_values("as found", axis=1, ascending=False, kind="stable")
