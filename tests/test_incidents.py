@@ -55,6 +55,12 @@ def test_a_default_is_of_a_known_topic_and_its_day_is_the_one_of_its_claim():
         assert row.version == "all" or version.split(",")[0] in row.version, row.id
 
 
+def test_the_datasheet_says_how_many_rows_there_are():
+    datasheet = (ledger.DATASETS / "README.md").read_text()
+    for name, table in (("incidents", INCIDENTS), ("defaults", DEFAULTS)):
+        assert f"| `{name}.csv` | {len(table)} |" in datasheet
+
+
 def test_the_three_cases_are_in_the_table():
     cases = INCIDENTS.set_index("id").loc[["SN7", "BJ8", "TG4"]]
     assert cases["engine"].to_list() == ["MongoDB", "Elasticsearch", "not stated"]
