@@ -103,4 +103,6 @@ def test_questions_stand_beside_the_manifest(tmp_path):
 
 def test_the_courses_own_questions_are_right():
     lessons = [lesson for lesson in course.load().lessons if lesson.questions]
-    assert [lesson.number for lesson in lessons][:8] == [0, 1, 2, 3, 6, 7, 8, 9]
+    numbers = [lesson.number for lesson in lessons]
+    assert numbers == sorted(numbers)
+    assert {0, 1, 2, 3, 4, 6, 7, 8, 9} <= set(numbers)
