@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from leftopen import ledger, plots
-from leftopen.cases import exposure, purpose, sensenets_schema
+from leftopen.cases import exposure, full_scale, purpose, sensenets_schema
 from leftopen.errors import DataError
 
 # -- records x days x tier --------------------------------------------------------------------
@@ -164,6 +164,33 @@ def test_counts_below_five_are_left_out(trains):
     row = trains.loc["counts alone, none below five"]
     assert row["rows"] == 1
     assert row["off"] == 2 / 8
+
+
+# -- the full scale ---------------------------------------------------------------------------
+
+MEASURED = pd.read_csv(ledger.DATASETS / "full_scale.csv")
+
+
+def test_the_kept_numbers_are_those_that_a_full_run_asks_for():
+    asked = [
+        (minutes, metres, points)
+        for minutes, metres in full_scale.RESOLUTIONS
+        for points in range(1, full_scale.MOST_POINTS + 1)
+    ]
+    assert list(MEASURED[["minutes", "metres", "points"]].itertuples(index=False, name=None)) == (
+        asked
+    )
+    assert (MEASURED["alone"] <= MEASURED["people"]).all()
+    for _, rows in MEASURED.groupby(["minutes", "metres"]):
+        assert rows["people"].is_monotonic_decreasing
+        assert rows["people"].max() < ledger.number("SN7")
+
+
+def test_a_full_run_gives_the_kept_numbers(request, tmp_path):
+    if not request.config.getoption("all_tasks"):
+        pytest.skip("the town of the full size takes a minute: --all-tasks makes it")
+    made = full_scale.full_scale(tmp_path, progress=False).unicity
+    pd.testing.assert_frame_equal(made[list(MEASURED)], MEASURED, check_dtype=False)
 
 
 # -- the ledger and the figures ---------------------------------------------------------------
