@@ -11,7 +11,7 @@ from numbers import Integral, Real
 
 import pandas as pd
 
-from leftopen import ledger
+from leftopen import incidents
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.learner import Draw
@@ -99,11 +99,6 @@ def table(some: list[Engine]) -> pd.DataFrame:
     return pd.DataFrame([row for engine in some for row in engine.rows()])
 
 
-def real_table() -> pd.DataFrame:
-    """datasets/defaults.csv, all columns as text."""
-    return pd.read_csv(ledger.DATASETS / "defaults.csv", dtype=str)
-
-
 def _task(draw: Draw) -> Task:
     number = draw.number("table", _VARIANTS)
     shown = engines(number)[0]
@@ -118,7 +113,7 @@ def _task(draw: Draw) -> Task:
 
 def _check(at: Attempt, gap: Callable[[pd.DataFrame, str], int | None]) -> str:
     """The function gives the right days, or None, for each engine of two tables."""
-    real, invented = real_table(), engines(at.task["number"])
+    real, invented = incidents.defaults(), engines(at.task["number"])
     real_names = sorted(set(real["engine"]))
     trials = [(real, name, _real_trial(real, name)) for name in real_names]
     trials += [(table(invented), engine.name, engine.trial) for engine in invented]

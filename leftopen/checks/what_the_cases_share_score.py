@@ -1,170 +1,193 @@
-"""Exercise 04, question 3: CVSS 3.1, the base score and what the requirements make of it.
+"""Exercise 04, question 3: what of a leak goes into a score, and what does not.
 
-The equations and the weights are those of FIRST's "Common Vulnerability Scoring System version 3.1:
-Specification Document", sections 7.1, 7.3, 7.4 and appendix A; the wrong ones are ours.
+The metrics are those of FIRST's "Common Vulnerability Scoring System version 3.1: Specification
+Document", sections 2 and 4. That an open database keeps its scope, and that deleting counts as
+availability, is how this course reads them.
 """
 
-import math
-from collections.abc import Callable
-from numbers import Real
+import itertools
+from collections.abc import Callable, Mapping
 
+from leftopen import cvss
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.learner import Draw
 
-WEIGHTS = {
-    "AV": {"N": 0.85, "A": 0.62, "L": 0.55, "P": 0.2},
-    "AC": {"L": 0.77, "H": 0.44},
-    "PR": {"N": 0.85, "L": 0.62, "H": 0.27},
-    "UI": {"N": 0.85, "R": 0.62},
-    "CIA": {"H": 0.56, "L": 0.22, "N": 0.0},
-    "requirement": {"H": 1.5, "M": 1.0, "L": 0.5},
-}
-_CHANGED = {"N": 0.85, "L": 0.68, "H": 0.5}  # PR where the scope changes
-_MOST = 0.915
+REACHED = {"anywhere": "N", "the same network": "A", "the same machine": "L"}
+ASKED = {"nothing": "N", "any account": "L", "an administrator": "H"}
+AMOUNTS = {"all": "H", "some": "L", "none": "N"}
+MATTERS = {"much": "H", "as usual": "M", "little": "L"}
+DEEDS = {"read": "C", "change": "I", "delete": "A"}
 _VARIANTS = 24
-_DRAWN = 60
+_DRAWN = 24
+_LOSS, _DEMANDS = frozenset("CIA"), frozenset({"CR", "IR", "AR"})
+_ONE_METRIC = {
+    "AV": "neighbour_or_anywhere",
+    "AC": "luck_taken_for_difficulty",
+    "PR": "account_or_none",
+    "UI": "somebody_has_to_help",
+    "S": "scope_of_the_people",
+}
 
-Rounding = Callable[[float], float]
+Seen = Mapping[str, object]
 
 
-def roundup(score: float) -> float:
-    """The smallest number with one decimal that is not below the score (appendix A)."""
-    whole = round(score * 100_000)
-    return whole / 100_000 if whole % 10_000 == 0 else (whole // 10_000 + 1) / 10
-
-
-def score(
-    vector: str,
-    *,
-    rounding: Rounding = roundup,
-    scope: bool = True,
-    changed_pr: bool = True,
-    requirements: bool = True,
-    most: float = _MOST,
-    no_impact_is_zero: bool = True,
-) -> float:
-    """The score of a vector; with CR, IR and AR the environmental one, else the base score.
+def metrics(seen: Seen, deeds: str = "can") -> dict[str, str]:
+    """The metrics of a vector for what was seen.
 
     Args:
-        vector: as ``"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H/CR:L"``.
-        rounding: what makes one decimal of it; another one is a mistake, as is each that follows.
-        scope: whether the scope counts.
-        changed_pr: whether PR has other weights where the scope changes.
-        requirements: whether CR, IR and AR count.
-        most: what the impact stops at where they stand.
-        no_impact_is_zero: whether nothing done is the score 0.
+        seen: as :func:`leaks` gives it.
+        deeds: of which key the loss is taken; another one than "can" is a mistake.
     """
-    metrics = dict(part.split(":") for part in vector.split("/")[1:])
-    changed = scope and metrics["S"] == "C"
-    required = requirements and any(f"{name}R" in metrics for name in "CIA")
-    left = 1.0
-    for name in "CIA":
-        demand = WEIGHTS["requirement"][metrics.get(f"{name}R", "M")] if required else 1.0
-        left *= 1 - WEIGHTS["CIA"][metrics[name]] * demand
-    share = min(1 - left, most) if required else 1 - left
-    impact = 7.52 * (share - 0.029) - 3.25 * (share - 0.02) ** 15 if changed else 6.42 * share
-    if impact <= 0 and no_impact_is_zero:
-        return 0.0
-    privileges = _CHANGED if changed and changed_pr else WEIGHTS["PR"]
-    ease = 8.22 * privileges[metrics["PR"]]
-    for name in ("AV", "AC", "UI"):
-        ease *= WEIGHTS[name][metrics[name]]
-    return rounding(min((1.08 if changed else 1) * (impact + ease), 10))
-
-
-def _down(value: float) -> float:
-    return math.floor(value * 10 + 1e-6) / 10
-
-
-def _nearest(value: float) -> float:
-    return round(value, 1)
-
-
-def _plain(value: float) -> float:
-    return value
-
-
-# In this order a mistake is looked for: whose scores all of the learner's are.
-_MISTAKES: dict[str, Callable[[str], float]] = {
-    "not_rounded": lambda v: score(v, rounding=_plain),
-    "rounded_down": lambda v: score(v, rounding=_down),
-    "rounded_to_nearest": lambda v: score(v, rounding=_nearest),
-    "scope_ignored": lambda v: score(v, scope=False),
-    "privileges_as_before": lambda v: score(v, changed_pr=False),
-    "requirements_ignored": lambda v: score(v, requirements=False),
-    "impact_not_held": lambda v: score(v, most=math.inf),
-    "nothing_done_scores": lambda v: score(v, no_impact_is_zero=False),
-}
-
-
-def vectors(number: int) -> list[str]:
-    """The vectors of a learner: every kind of them, so that each mistake shows."""
-    draw = Draw(f"set {number}", "04 question 3")
-    found = []
-    for n in range(_DRAWN):
-        metrics = [
-            f"{name}:{draw.pick(f'{name} {n}', options)}"
-            for name, options in (
-                ("AV", "NNAL"), ("AC", "LLH"), ("PR", "NLH"), ("UI", "NNR"), ("S", "UUC"),
-                ("C", "HHLN"), ("I", "HLN"), ("A", "HLN"),
-            )
-        ]  # fmt: skip
-        if n % 2 and metrics[4] == "S:U":
-            metrics += [f"{name}R:{draw.pick(f'{name}R {n}', 'HML')}" for name in "CIA"]
-        found.append("/".join(["CVSS:3.1", *metrics]))
-    full = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
-    found += [full, f"{full}/CR:H/IR:H/AR:H", f"{full}/CR:L/IR:L/AR:L"]
-    found += [full.replace("S:U/C:H/I:H/A:H", f"S:{scope}/C:N/I:N/A:N") for scope in "UC"]
-    found += [full.replace("PR:N", "PR:L").replace("S:U", "S:C")]
-    found += [full.replace("AC:L/PR:N", "AC:H/PR:L").replace("I:H/A:H", "I:H/A:N") + "/CR:H"]
+    found = {"AV": REACHED[seen["reached_from"]], "AC": "L", "PR": ASKED[seen["asked_for"]]}
+    found |= {"UI": "N", "S": "U"}
+    for deed, letter in DEEDS.items():
+        found[letter] = AMOUNTS[seen[deeds][deed]]
+        found[f"{letter}R"] = MATTERS[seen["matters"][deed]]
     return found
 
 
+def text(found: Mapping[str, str]) -> str:
+    """Metrics as a vector."""
+    return "/".join(["CVSS:3.1", *(f"{name}:{letter}" for name, letter in found.items())])
+
+
+def leaks(number: int) -> list[dict[str, object]]:
+    """What was seen of a learner's leaks; the first is the one of the task."""
+    draw = Draw(f"set {number}", "04 question 3")
+    return [_leak(draw, n) for n in range(_DRAWN)]
+
+
+def _leak(draw: Draw, n: int) -> dict[str, object]:
+    can = {deed: draw.pick(f"{deed} {n}", ("all", "all", "some", "none")) for deed in DEEDS}
+    can["read"] = draw.pick(f"sure {n}", ("all", "some"))  # nobody sees what nobody may read
+    kept = {deed: (amount, amount, "none") for deed, amount in can.items()}
+    done = {deed: draw.pick(f"done {deed} {n}", amounts) for deed, amounts in kept.items()}
+    if n == 0:
+        can, done = {**can, "change": "all"}, {**done, "change": "none"}
+    return {
+        "reached_from": draw.pick(f"from {n}", (*REACHED, "anywhere")),
+        "asked_for": draw.pick(f"asked {n}", (*ASKED, "nothing")),
+        "can": can,
+        "was_done": done,
+        "listed": bool(draw.number(f"listed {n}", 2)),
+        "people": draw.pick(f"people {n}", (0, 40, 3_000, 250_000, 4_000_000)),
+        "matters": {deed: draw.pick(f"matters {deed} {n}", tuple(MATTERS)) for deed in DEEDS},
+    }
+
+
 def _task(draw: Draw) -> Task:
-    number = draw.number("vectors", _VARIANTS)
-    drawn = vectors(number)
-    base = next(v for v in drawn if "CR:" not in v and "S:C" in v and 0 < score(v) < 9)
-    more = next(v for v in drawn if "CR:" in v and score(v) not in (0, score(v[: v.index("/CR")])))
-    return Task(
-        number=(number, "the number of your vectors"),
-        base=(base, f"a vector to try; its score is {score(base)}"),
-        required=(more, f"another one, with requirements; its score is {score(more)}"),
+    number = draw.number("leaks", _VARIANTS)
+    means = {
+        "reached_from": 'from where it can be reached: "anywhere", "the same network", or "the '
+        'same machine"',
+        "asked_for": 'what it asks for first: "nothing", "any account", or "an administrator"',
+        "can": 'how much who gets in can do: "all", "some" or "none"',
+        "was_done": "how much of it strangers have done, as far as the log goes",
+        "listed": "whether a search engine for devices lists it",
+        "people": "how many people are in the records",
+        "matters": 'how much the operator says each would matter: "much", "as usual", "little"',
+    }
+    leak = leaks(number)[0]
+    rows = {name: (leak[name], meaning) for name, meaning in means.items()}
+    return Task(number=(number, "the number of your leaks; not a part of them"), **rows)
+
+
+def _check(at: Attempt, vector: Callable[[dict], str]) -> str:
+    """Each leak's vector has the right letter for each metric; their order does not count."""
+    asked = leaks(at.task["number"])
+    given = [_read(vector(_copy(leak)), leak) for leak in asked]
+    wrong = {}
+    for leak, found in zip(asked, given, strict=True):
+        for name, letter in metrics(leak).items():
+            if found[name] != letter:
+                wrong.setdefault(name, []).append((leak, found))
+    at.note("your function", f"call it for {len(asked)} leaks", f"{_count(wrong)} wrong")
+    if not wrong:
+        for leak in asked[:3]:
+            made = metrics(leak)
+            at.note("a leak", text(made), f"a score of {cvss.score(text(made))}")
+        return RIGHT
+    name = next(iter(wrong))
+    leak, found = wrong[name][0]
+    at.note("a leak", _told(leak), f"{name}:{found[name]}")
+    at.values.update(metric=name, letter=found[name], count=len(wrong))
+    return _verdict(asked, given, set(wrong))
+
+
+def _count(wrong: dict[str, list]) -> str:
+    return "1 letter is" if len(wrong) == 1 else f"{len(wrong) or 'no'} letters are"
+
+
+def _told(leak: dict) -> str:
+    parts = {
+        name: ", ".join(f"{deed} {word}" for deed, word in value.items())
+        for name, value in leak.items()
+        if isinstance(value, dict)
+    }
+    return "; ".join(f"{name}: {value}" for name, value in (leak | parts).items())
+
+
+def _copy(leak: dict) -> dict:
+    return {name: dict(v) if isinstance(v, dict) else v for name, v in leak.items()}
+
+
+def _read(given: object, leak: dict) -> dict[str, str]:
+    """The metrics of a vector; a requirement that is not given is M, as one that is X."""
+    if not isinstance(given, str):
+        raise BadAnswer(f"`vector` must return a str; for {leak} it returned {given!r}")
+    cvss.score(given)  # says what is wrong with it
+    if not given.startswith("CVSS:3.1/"):
+        raise BadAnswer(f"`vector` returned {given!r}. A vector of version 3.1 is asked for")
+    found = dict(part.split(":") for part in given.split("/")[1:])
+    required = {name: found.get(name, "M").replace("X", "M") for name in _DEMANDS}
+    modified = [name for name in found if name.startswith("M") and found[name] != "X"]
+    if modified:
+        raise BadAnswer(f"`vector` returned {given!r}. {modified[0]} is none of the metrics here")
+    return found | required
+
+
+def _verdict(asked: list[dict], given: list[dict], wrong: set[str]) -> str:
+    """Name the mistake by the metrics that are wrong, and by what would explain the letters."""
+    if len(wrong) == 1 and (name := next(iter(wrong))) in _ONE_METRIC:
+        return _ONE_METRIC[name]
+    none_given = all(found[name] == "M" for found in given for name in _DEMANDS)
+    if wrong <= _LOSS:
+        if _all_as(given, [metrics(leak, "was_done") for leak in asked]):
+            return "done_for_possible"
+        if _all_as(given, [_deleting_changes(leak) for leak in asked]):
+            return "deleting_is_no_change"
+        if wrong == {"C"} and _hangs_on_people(asked, given):
+            return "people_counted"
+        return "another_loss"
+    if wrong <= _DEMANDS:
+        return "matters_left_out" if none_given else "matters_mixed_up"
+    if wrong <= _DEMANDS | _LOSS and none_given:
+        return "matters_in_the_loss"
+    return "several_metrics"
+
+
+def _all_as(given: list[dict], mistaken: list[dict]) -> bool:
+    return all(
+        found[name] == letters[name]
+        for found, letters in zip(given, mistaken, strict=True)
+        for name in _LOSS
     )
 
 
-def _check(at: Attempt, given: Callable[[str], float]) -> str:
-    """The function gives the score of each vector, to one decimal."""
-    asked = vectors(at.task["number"])
-    found = {}
-    for vector in asked:
-        found[vector] = given(vector)
-        if isinstance(found[vector], bool) or not isinstance(found[vector], Real):
-            raise BadAnswer(f"`score` returned {found[vector]!r} for {vector}. Return a number")
-    wrong = [v for v in asked if not _same(found[v], score(v))]
-    at.note("your function", f"score {len(asked)} vectors", f"{len(wrong)} wrong")
-    if not wrong:
-        return RIGHT
-    for vector in wrong[:3]:
-        at.note("your function", vector, f"{found[vector]:.6g}, and not {score(vector)}")
-    at.values.update(count=len(wrong), total=len(asked))
-    for name, mistaken in _MISTAKES.items():
-        if all(_same(found[vector], mistaken(vector)) for vector in asked):
-            return name
-    return _in_common(wrong)
+def _deleting_changes(leak: dict) -> dict[str, str]:
+    """Deleting taken for a change, and availability for the server's answering alone."""
+    found = metrics(leak)
+    return found | {"I": max(found["I"], found["A"], key="NLH".index), "A": "N"}
 
 
-def _in_common(wrong: list[str]) -> str:
-    """What all vectors with a wrong score have in common, where no known mistake explains them."""
-    if all("S:C" in vector for vector in wrong):
-        return "changed_scope_wrong"
-    if all("CR:" in vector for vector in wrong):
-        return "requirements_wrong"
-    return "another_formula"
+def _hangs_on_people(asked: list[dict], given: list[dict]) -> bool:
+    """Whether fewer people never have a higher letter."""
+    letters = ["NLH".index(found["C"]) for found in given]
+    pairs = sorted(zip((leak["people"] for leak in asked), letters, strict=True))
+    if len(set(letters)) == 1:
+        return False
+    return all(a[1] <= b[1] for a, b in itertools.pairwise(pairs))
 
 
-def _same(given: float, value: float) -> bool:
-    return abs(given - value) < 1e-6
-
-
-QUESTION = Question(asks={"score": Callable}, check=_check, task=_task)
+QUESTION = Question(asks={"vector": Callable}, check=_check, task=_task)
