@@ -9,7 +9,6 @@ import sys
 import threading
 
 import pandas as pd
-import psutil
 import pytest
 import trace_plain as plain
 
@@ -260,12 +259,15 @@ def test_impossible_numbers_and_a_file_for_a_folder(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_too_little_memory_is_told_before_anything_is_made(tmp_path, monkeypatch):
-    free = psutil.virtual_memory()._replace(available=10**9)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    message = told(tmp_path / "new", people=2_565_724, positions=6_680_348)
-    assert "1.0 GB are free" in message
-    assert not (tmp_path / "new").exists()
+def test_too_little_memory_is_told_and_what_is_kept_needs_none(tmp_path, whole, monkeypatch):
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(module, "NEEDED", 10**9)  # a billion bytes for each of 6,000 positions
+    assert same(full_scale(tmp_path, **SIZE), whole[1])
+    (tmp_path / "linkage.json").unlink()
+    message = told(tmp_path)
+    assert "takes about 6000.0 GB" in message
+    monkeypatch.undo()
+    assert same(full_scale(tmp_path, **SIZE), whole[1])
 
 
 def mount(folder, options):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from leftopen import trace
 from leftopen.errors import DataError
 from leftopen.synth.sensenets import sample
+from leftopen.trace import search
 
 START = datetime(2019, 2, 12, tzinfo=UTC)
 PLACES = ("home street", "workplace", "hotel")
@@ -103,6 +104,14 @@ def test_a_crowd_is_looked_through_to_its_end():
     assert trace.unicity(rows(*crowd), 2) == 1
 
 
+@pytest.mark.parametrize("minutes", [60, 1440])
+def test_long_traces_are_looked_through_point_by_point(town, monkeypatch, minutes):
+    cut = trace.coarse(town, minutes)
+    shares = [trace.unicity(cut, points) for points in (1, 2, 3, 4)]
+    monkeypatch.setattr(search, "_MOST_PAIRS", 0)
+    assert [trace.unicity(cut, points) for points in (1, 2, 3, 4)] == shares
+
+
 def test_the_table_says_the_same_as_one_by_one(town):
     cut = trace.coarse(town, 60)
     table = trace.unicity_table(cut, 4)
@@ -175,7 +184,7 @@ def test_matches_take_points_in_many_forms():
         known.to_pandas(),
         [(1, hour), (2, hour + timedelta(hours=1))],
         [(1, "2019-02-12 01:00"), (2, "2019-02-12T02:00+00:00"), (2, "2019-02-12 02:00")],
-        [(1, pd.Timestamp(hour)), (2, np.datetime64("2019-02-12T02:00"))],
+        [(np.int32(1), pd.Timestamp(hour)), [2, np.datetime64("2019-02-12T02:00")]],
     ):
         assert trace.matches(frame, points) == [7]
     assert trace.matches(frame, [(1, hour)]) == [7, 8]
@@ -199,9 +208,24 @@ def test_times_are_cut_and_trackers_put_together():
     assert squares["tracker"].to_list() == [1, 2, 1, 1]
     assert squares["at"].equals(frame["at"])
     assert "place" not in squares.columns
+    wide = trackers.cast({"_id": pl.Int16}).to_pandas()
+    again = trace.coarse(frame.to_pandas(), metres=1_000, trackers=wide)
+    assert again.equals(squares.to_pandas()), "numbers of another width are the same numbers"
     kinds = trace.coarse(frame, 60, by="kind", trackers=trackers)
     assert kinds["tracker"].to_list() == [1, 2, 1, 2]
     assert [at.hour for at in kinds["at"]] == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Shanghai"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_times_keep_their_unit_and_zone(zone, unit):
+    frame = rows((1, 1, 59), (1, 1, 60)).with_columns(pl.col("at").dt.cast_time_unit(unit))
+    moved = pl.col("at").dt.convert_time_zone(zone) if zone else pl.col("at")
+    frame = frame.with_columns(moved if zone else moved.dt.replace_time_zone(None))
+    cut = trace.coarse(frame, 60)
+    assert cut.schema == frame.schema
+    in_utc = cut["at"].dt.epoch("s") - int(START.timestamp())
+    assert in_utc.to_list() == [0, 3_600]
 
 
 @settings(max_examples=30, deadline=None)
@@ -319,6 +343,9 @@ def test_what_comes_back_is_of_the_kind_that_was_given(town, people):
     ):  # fmt: skip
         assert isinstance(made, pd.DataFrame)
     assert trace.coarse(frame, 60).equals(trace.coarse(town, 60).to_pandas())
+    assert trace.coarse(frame[frame["person"] > 9], 60).equals(
+        trace.coarse(frame, 60)[frame["person"] > 9]
+    )
     assert isinstance(trace.linkage(people.to_pandas(), "sex").k, pd.Series)
 
 
@@ -361,6 +388,7 @@ def test_wrong_input_is_told_in_a_sentence(town, people):
     assert "no times" in told(trace.unicity, words, 1)
     assert "no times" in told(trace.dwell, words)
     assert "at least one" in told(trace.matches, town, [])
+    assert "is no tracker here" in told(trace.matches, town, [("Tracker-0007", START)])
     for known in (5, "7", [(7, 8)], [7], {"tracker": 1}, [(7, "noon")]):
         assert "pairs of a tracker and a time" in told(trace.matches, town, known)
     assert "at least one" in told(trace.linkage, people, [])

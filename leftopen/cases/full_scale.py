@@ -78,7 +78,6 @@ def full_scale(
             written or is in use by another notebook, or a file in it that is damaged or not ours.
     """
     folder = FOLDER if folder is None else Path(folder)
-    _enough_memory(positions)
     with (
         _told(folder),
         _held(folder),
@@ -92,7 +91,8 @@ def full_scale(
         results = {}
         for name, analyse in _analyses(paths):
             bar.set_description(name.replace("_", " "))
-            results[name] = _kept(folder / f"{name}.json", f"{_FORMAT} {name} {data}", analyse)
+            stamp = f"{_FORMAT} {name} {data}"
+            results[name] = _kept(folder / f"{name}.json", stamp, analyse, positions)
             bar.update()
     unicity = [table for name, table in results.items() if name.startswith("unicity")]
     others = (results[name] for name in FullScale._fields[1:])
@@ -139,9 +139,12 @@ def _linkage(paths: Paths) -> pl.DataFrame:
     return pl.DataFrame(rows, ["known", "groups", "unique", "under_5"], orient="row")
 
 
-def _kept(path: Path, stamp: str, analyse: Callable[[], pl.DataFrame]) -> pd.DataFrame:
+def _kept(
+    path: Path, stamp: str, analyse: Callable[[], pl.DataFrame], positions: int
+) -> pd.DataFrame:
     """The result that is kept with this stamp; if there is none, it is made and kept first."""
     if (content := _content(path)) is None or content["stamp"] != stamp:
+        _enough_memory(positions)
         try:
             table = analyse()
         except pl.exceptions.PolarsError as error:
@@ -228,7 +231,7 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _enough_memory(positions: int) -> None:
     free = psutil.virtual_memory().available
-    if isinstance(positions, int) and positions * NEEDED > free:
+    if positions * NEEDED > free:
         raise DataError(
             f"This takes about {positions * NEEDED / 1e9:.1f} GB of memory, and {free / 1e9:.1f} "
             "GB are free. Close other notebooks and programs, or ask for fewer positions."

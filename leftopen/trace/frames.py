@@ -68,9 +68,13 @@ def read(given: object, what: str, columns: Sequence[str]) -> pl.DataFrame:
     return frame
 
 
-def like(made: pl.DataFrame, given: object) -> pl.DataFrame | pd.DataFrame:
-    """What was made, as pandas if a frame of pandas was given."""
-    return made.to_pandas() if isinstance(given, pd.DataFrame) else made
+def like(
+    made: pl.DataFrame, given: object, *, same_rows: bool = False
+) -> pl.DataFrame | pd.DataFrame:
+    """What was made, as pandas if that was given; with its index if the rows are the same."""
+    if not isinstance(given, pd.DataFrame):
+        return made
+    return made.to_pandas().set_axis(given.index) if same_rows else made.to_pandas()
 
 
 def series_like(made: pl.Series, given: object) -> pl.Series | pd.Series:
@@ -162,6 +166,15 @@ def joined(*axes: Axis) -> Ints | None:
     return key
 
 
+def parted(key: Ints, *axes: Axis) -> list[Ints]:
+    """The numbers of each column, out of what :func:`joined` made of them."""
+    codes = []
+    for each in reversed(axes):
+        codes.append(key & ((1 << each.bits) - 1))
+        key = key >> each.bits
+    return codes[::-1]
+
+
 def dense(code: Ints, bits: int) -> tuple[Ints, Ints]:
     """The distinct numbers in order, and for each given one its place among them.
 
@@ -187,6 +200,8 @@ def _step(code: Ints) -> int:
     step, rest = 0, code
     while len(rest):
         step = int(np.gcd.reduce(rest[:_FEW], initial=step))
+        if step == 1:
+            break
         rest = rest[rest % step != 0] if step else rest[_FEW:]
     return max(1, step)
 

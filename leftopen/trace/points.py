@@ -51,22 +51,11 @@ def coarse(
     grouped = metres is not None or by is not None
     frame = read(positions, "positions", [*names, *(["place"] * ("place" in have and not grouped))])
     if minutes is not None:
-        step = whole("minutes", minutes, 1, 525_600) * 60_000_000
-        kind = frame.schema["at"]
-        cut = microseconds(frame["at"]) // step * step
-        made = cut.cast(pl.Datetime("us"))
-        if isinstance(kind, pl.Datetime):
-            made = made.dt.replace_time_zone("UTC").dt.cast_time_unit(kind.time_unit)
-            made = (
-                made.dt.convert_time_zone(kind.time_zone)
-                if kind.time_zone
-                else made.dt.replace_time_zone(None)
-            )
-        frame = frame.with_columns(made.alias("at"))
+        frame = frame.with_columns(_cut(frame["at"], whole("minutes", minutes, 1, 525_600)))
     if grouped:
         if trackers is None:
             raise DataError("To put trackers together, give the table of them as trackers=.")
-        groups = _groups(trackers, metres, by)
+        groups = _groups(trackers, metres, by).cast(frame.schema["tracker"])
         frame = frame.join(groups, on="tracker", how="left", maintain_order="left")
         unknown = frame.filter(pl.col("group").is_null())["tracker"]
         if len(unknown):
@@ -74,8 +63,17 @@ def coarse(
                 f"Tracker {unknown.min()} is in the positions and not in the table of trackers. "
                 "Give the trackers of the same town."
             )
-        frame = frame.with_columns(tracker="group").select(names)
-    return like(frame, positions)
+        frame = frame.select("person", tracker="group", at="at")
+    return like(frame, positions, same_rows=True)
+
+
+def _cut(at: pl.Series, minutes: int) -> pl.Series:
+    """Times cut to steps, of the same kind as before."""
+    step = minutes * 60_000_000
+    cut = microseconds(at) // step * step
+    if not isinstance(at.dtype, pl.Datetime):
+        return cut.cast(pl.Datetime("us"))
+    return cut.cast(pl.Datetime("us", at.dtype.time_zone)).dt.cast_time_unit(at.dtype.time_unit)
 
 
 def _groups(trackers: object, metres: int | None, by: str | None) -> pl.DataFrame:
@@ -180,7 +178,7 @@ def matches(positions: Frame, known: object) -> list:
     frame = read(positions, "positions", ["person", "tracker", "at"])
     frame = frame.with_columns(microseconds(frame["at"]).alias("at"))
     wanted = _known(known, frame.schema["tracker"]).unique()
-    held = frame.unique().join(wanted, on=["tracker", "at"], how="semi")
+    held = frame.join(wanted, on=["tracker", "at"], how="semi").unique()
     counts = held.group_by("person").len().filter(pl.col("len") == len(wanted))
     return counts["person"].sort().to_list()
 
@@ -188,7 +186,7 @@ def matches(positions: Frame, known: object) -> list:
 def _known(known: object, tracker: pl.DataType) -> pl.DataFrame:
     if isinstance(known, pl.DataFrame | pl.LazyFrame | pd.DataFrame):
         frame = read(known, "known points", ["tracker", "at"])
-        return frame.select(pl.col("tracker").cast(tracker), microseconds(frame["at"]).alias("at"))
+        return frame.select(_as_tracker(frame["tracker"], tracker), microseconds(frame["at"]))
     try:
         pairs = [(place, _moment(at)) for place, at in _pairs(known)]
     except (TypeError, ValueError) as error:
@@ -198,7 +196,22 @@ def _known(known: object, tracker: pl.DataType) -> pl.DataFrame:
         ) from error
     if not pairs:
         raise DataError("No point is known, so everybody matches. Give at least one.")
-    return pl.DataFrame(pairs, {"tracker": tracker, "at": pl.Int64}, orient="row")
+    places, times = zip(*pairs, strict=True)
+    return (
+        _as_tracker(pl.Series("tracker", places, strict=False), tracker)
+        .to_frame()
+        .with_columns(pl.Series("at", times, pl.Int64))
+    )
+
+
+def _as_tracker(known: pl.Series, tracker: pl.DataType) -> pl.Series:
+    try:
+        return known.cast(tracker)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{known[0]!r} is no tracker here: the column tracker holds {tracker}. Name a tracker "
+            "as the positions do."
+        ) from error
 
 
 def _pairs(known: object) -> Iterable[tuple]:

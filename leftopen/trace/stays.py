@@ -4,7 +4,19 @@ import numpy as np
 import polars as pl
 
 from leftopen.synth.asked import whole
-from leftopen.trace.frames import Axis, Frame, Ints, axis, joined, like, microseconds, read, starts
+from leftopen.trace.frames import (
+    Axis,
+    Frame,
+    Ints,
+    axis,
+    bits_for,
+    joined,
+    like,
+    microseconds,
+    parted,
+    read,
+    starts,
+)
 
 _MINUTE = 60_000_000  # in microseconds
 
@@ -88,12 +100,21 @@ def top_places(positions: Frame, n: int = 1) -> Frame:
     person, tracker = axis(frame["person"]), axis(frame["tracker"])
     seen = np.sort(joined(person, tracker))
     first = starts(seen)
-    who, where = seen[first] >> tracker.bits, seen[first] & ((1 << tracker.bits) - 1)
+    who, where = parted(seen[first], person, tracker)
     count = np.diff(first, append=len(seen))
-    less = Axis(count.max() - count, int(count.max()).bit_length())
-    key = joined(person._replace(code=who), less, tracker._replace(code=where))
-    order = np.lexsort((where, less.code, who)) if key is None else np.argsort(key)
-    who, where, count = who[order], where[order], count[order]
+    most = int(count.max())
+    ranked = (
+        person._replace(code=who),
+        Axis(most - count, bits_for(most)),
+        tracker._replace(code=where),
+    )
+    if (key := joined(*ranked)) is None:
+        order = np.lexsort((where, -count, who))
+        who, where, count = who[order], where[order], count[order]
+    else:
+        key.sort()
+        who, fewer, where = parted(key, *ranked)
+        count = most - fewer
     begin = starts(who)
     rank = np.arange(len(who)) - np.repeat(begin, np.diff(begin, append=len(who))) + 1
     kept = rank <= n

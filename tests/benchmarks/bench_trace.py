@@ -115,10 +115,12 @@ SELECT place, count(*) FILTER (WHERE seen > 1), count(*) FILTER (WHERE seen = 1)
     quantile_disc(lasts, 0.9) FILTER (WHERE seen > 1) / 6e7
 FROM stays GROUP BY place ORDER BY place
 """
+# The fastest of three ways that were tried: sightings and tracker in one number.
 _TOP = """
-SELECT person, tracker, sightings FROM (SELECT person, tracker, count(*) AS sightings,
-    row_number() OVER (PARTITION BY person ORDER BY count(*) DESC, tracker) AS r
-    FROM '$positions' GROUP BY person, tracker) WHERE r = 1 ORDER BY person
+SELECT person, 4294967296 - best % 4294967296 AS tracker, best // 4294967296 AS sightings
+FROM (SELECT person, max((n << 32) + 4294967296 - tracker) AS best
+    FROM (SELECT person, tracker, count(*) AS n FROM '$positions' GROUP BY person, tracker)
+    GROUP BY person) ORDER BY person
 """
 _LINKAGE = """
 SELECT count(*) OVER (PARTITION BY right("homeAddress", 12), birthday, sex) AS k
