@@ -117,6 +117,7 @@ def _check(at: Attempt, gap: Callable[[pd.DataFrame, str], int | None]) -> str:
     real_names = sorted(set(real["engine"]))
     trials = [(real, name, _real_trial(real, name)) for name in real_names]
     trials += [(table(invented), engine.name, engine.trial) for engine in invented]
+    trials.sort(key=lambda each: each[2] == "none")  # an error there is then no other one
     wrong = []
     for rows, name, trial in trials:
         expected = right(rows, name)
