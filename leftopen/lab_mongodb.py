@@ -107,13 +107,21 @@ class MongoLab(Lab):
             with MongoClient(_uri(self._server.port)) as client:
                 load(client)
         except (PyMongoError, OSError) as error:
-            lost = isinstance(error, ConnectionFailure)
-            why = (self._server.last_words() if lost else "") or str(error)
+            why = self.why(error)
             if "No space left on device" in why:
                 why = "no space is left on the disk. Free some, or set TMPDIR to another folder"
             raise EngineFailed(
                 f"The records of {self.name} could not be loaded: {why}. Then run this cell again."
             ) from error
+
+    def why(self, error: Exception) -> str:
+        """Why a client's call failed: the server's last words if it has ended, else the error's.
+
+        Args:
+            error: what the client raised.
+        """
+        lost = isinstance(error, ConnectionFailure)
+        return (self._server.last_words() if lost else "") or str(error)
 
     # -- the two sides ------------------------------------------------------------------------
 
