@@ -1,0 +1,252 @@
+"""Exercise 05, question 3: a release that a town can plan with, and in which nobody is found.
+
+The function is tried on two towns. What its table tells apart from the person is a point; people
+are picked out as :func:`leftopen.trace.unicity` says. Traces that were cut are put together again
+where the table itself tells how.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from leftopen import trace
+from leftopen.checks.question import RIGHT, Attempt, Question, Task
+from leftopen.checks.why_a_trace_identifies_town import as_pandas, must_have, positions
+from leftopen.learner import Draw
+
+PEOPLE, ROWS = 1_500, 9_000
+_VARIANTS = 8
+_POINTS = 4
+_AGAIN = 4  # points of a trace that is put together again
+_BACK = 0.5  # so many of the traces must come back; by chance it is far fewer
+_NOTHING = 0.05  # a share of all who should be counted
+_MANY = 100  # values of a column that could stand for people
+_HOUR = "hour of at"  # a column that no learner has
+
+_OWN = ("person", "people", "place", "at", _HOUR)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a learner.
+
+    Attributes:
+        seed: the number of the town to try on.
+        places: the kinds of place at which people are counted.
+        most: of 100 people with enough points, so many may be picked out.
+        off: of 100 people counted, so many may be counted wrongly.
+    """
+
+    seed: int
+    places: tuple[str, str]
+    most: int
+    off: int
+
+
+def asked(number: int) -> Asked:
+    """The values of a learner."""
+    draw = Draw(f"set {number}", "05 question 3")
+    other = draw.pick("other place", ("station", "restaurant"))
+    places = tuple(draw.shuffle("places", ("workplace", other)))
+    return Asked(1_101 + number, places, 8 + draw.number("most", 3), 3 + draw.number("off", 4))
+
+
+def _task(draw: Draw) -> Task:
+    number = draw.number("release", _VARIANTS)
+    each = asked(number)
+    return Task(
+        seed=(each.seed, "the number of a town to try your function on"),
+        places=(list(each.places), "kinds of place; how many people are there in each hour?"),
+        off=(each.off / 100, "so much may the counts be off, all errors together, of all counted"),
+        points=(_POINTS, "points that somebody knows of a person"),
+        most=(each.most / 100, "so many, of the people with enough points, may be picked out"),
+    )
+
+
+# -- what a release is worth -----------------------------------------------------------------------
+
+
+def counts(rows: pd.DataFrame, places: tuple[str, str]) -> pd.Series:
+    """How many different people were at each kind of place in each hour."""
+    rows = rows[rows["place"].isin(places)]
+    if "person" not in rows.columns:
+        return rows.groupby(["place", _HOUR])["people"].sum()
+    once = rows.drop_duplicates(["person", "place", _HOUR])
+    return once.groupby(["place", _HOUR]).size()
+
+
+def off(given: pd.Series, true: pd.Series) -> float:
+    """All differences together, as a share of all who were counted."""
+    return float(given.sub(true, fill_value=0).abs().sum() / true.sum())
+
+
+def picked_out(release: pd.DataFrame) -> float:
+    """How many have enough different points, and are alone with those that are drawn.
+
+    Points and people are numbered in the order of their values, whatever that of the rows is.
+    """
+    known = [column for column in release if column not in ("person", _HOUR)]
+    cell = release.astype(dict.fromkeys(known, str)).groupby(known, dropna=False).ngroup()
+    person = pd.factorize(release["person"].astype(str), sort=True)[0]
+    rows = pd.DataFrame({"person": person, "tracker": cell})
+    able = (rows.drop_duplicates().groupby("person").size() >= _POINTS).sum()
+    if not able:
+        return 0.0
+    return able * trace.unicity(rows.assign(at=pd.Timestamp(2019, 2, 12)), _POINTS)
+
+
+@dataclass(frozen=True)
+class Town:
+    """A town as it was recorded, and what it tells.
+
+    Attributes:
+        seen: its positions.
+        able: how many people have enough different points.
+        true: how many people were where in which hour.
+        traces: for each of some people the places and hours, as far as the counts need them.
+    """
+
+    seen: pd.DataFrame
+    able: int
+    true: pd.Series
+    traces: frozenset[frozenset]
+
+
+@functools.lru_cache(maxsize=4)
+def town(seed: int, places: tuple[str, str]) -> Town:
+    """A town, and what a release of it is compared with."""
+    seen = positions(seed, PEOPLE, ROWS)
+    able = seen.drop_duplicates(["person", "tracker", "at"]).groupby("person").size() >= _POINTS
+    plain = seen.assign(place=seen["place"].astype(str))
+    plain[_HOUR] = seen["at"].dt.floor("h")
+    wanted = plain[plain["place"].isin(places)]
+    return Town(seen, int(able.sum()), counts(plain, places), _traces(wanted, wanted["person"]))
+
+
+def _traces(rows: pd.DataFrame, person: pd.Series) -> frozenset[frozenset]:
+    """For each person the set of place and hour, of those with enough of them."""
+    found: dict[object, set] = {}
+    for who, *point in zip(person, rows["place"], rows[_HOUR], strict=True):
+        found.setdefault(who, set()).add(tuple(point))
+    return frozenset(frozenset(each) for each in found.values() if len(each) >= _AGAIN)
+
+
+def _numbers(person: pd.Series) -> Iterator[pd.Series]:
+    """What a pseudonym may have of the number it stands for."""
+    if pd.api.types.is_integer_dtype(person):
+        for divisor in (10, 24, 100, 1_000, 10_000, 100_000, 1_000_000):
+            yield person // divisor
+            yield person % divisor
+        return
+    parts = person.astype(str).map(lambda text: re.findall(r"\w+?(?=_|\b)|\d+", text))
+    for place in range(int(parts.map(len).max())):
+        yield parts.map(lambda found, at=place: found[at] if at < len(found) else "")
+
+
+def _runs(rows: pd.DataFrame) -> pd.Series:
+    """Rows in which time goes on, as the same person's."""
+    return (rows[_HOUR] < rows[_HOUR].shift()).cumsum()
+
+
+def put_together(release: pd.DataFrame, places: tuple[str, str], of: Town) -> str:
+    """How the traces come back, or nothing: a number that stayed, or the order of the rows."""
+    rows = release[release["place"].isin(places)].reset_index(drop=True)
+
+    def back(ordered: pd.DataFrame, who: pd.Series) -> bool:
+        return len(of.traces & _traces(ordered, who)) > _BACK * len(of.traces)
+
+    beside = [rows[c] for c in rows if c not in _OWN and rows[c].nunique() > _MANY]
+    orders = [rows]
+    if "person" in rows:
+        if back(rows, rows["person"]):  # a whole trace is kept, and its points have been tried
+            return ""
+        beside += _numbers(rows["person"])
+        by_pseudonym = pd.Series(pd.factorize(rows["person"], sort=True)[0])
+        orders.append(rows.iloc[by_pseudonym.argsort(kind="stable")])
+    if any(back(rows, each) for each in beside):
+        return "number_left"
+    return "order_tells" if any(back(each, _runs(each)) for each in orders) else ""
+
+
+# -- the check -------------------------------------------------------------------------------------
+
+
+def _released(coarsen: Callable, of: Town) -> pd.DataFrame:
+    """What the function makes of a town, with the hour of each row."""
+    release = as_pandas(coarsen(of.seen.copy()), "coarsen")
+    who = "people" if "person" not in release and "people" in release else "person"
+    must_have(release, "coarsen", [who, "place", "at"])
+    at = pd.to_datetime(release["at"], utc=True)
+    release = release.assign(at=at, place=release["place"].astype(str))
+    release[_HOUR] = at.dt.floor("h")
+    return release
+
+
+def _check(at: Attempt, coarsen: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
+    """On both towns few are picked out, and the counts are right."""
+    seed = at.task["seed"]
+    each = asked(seed - 1_101)
+    for what, number in (("your town", seed), ("another town", seed + 300)):
+        of = town(number, each.places)
+        release = _released(coarsen, of)
+        wrong = off(counts(release, each.places), of.true)
+        at.note(what, "counts are off by", f"{wrong:.1%}, at most {each.off} %")
+        alone = 0.0
+        if "person" in release:
+            alone = picked_out(release) / of.able
+            at.note(what, f"picked out by {_POINTS} points", f"{alone:.1%}, at most {each.most} %")
+        at.values.update(off=f"{100 * wrong:.1f}", share=f"{100 * alone:.1f}", allowed=each.off,
+                         places=" and ".join(each.places))  # fmt: skip
+        if wrong > each.off / 100:
+            return _ruined(release, of, each)
+        if alone > each.most / 100:
+            return _still_found(at, release, of, each)
+        if cut := put_together(release, each.places, of):
+            at.note(what, "put the traces together again", "most come back")
+            return cut
+    return RIGHT
+
+
+def _ruined(release: pd.DataFrame, of: Town, each: Asked) -> str:
+    """Why the counts are off."""
+    total = counts(release, each.places).sum() / of.true.sum()
+    if total < _NOTHING:
+        return "nothing_left"
+    if release["at"].nunique() <= 12:
+        return "too_coarse"
+    if _moved(release, of):
+        return "times_moved"
+    if total > 1.1:
+        return "counted_twice"
+    return "too_much_deleted" if total < 0.9 else "other_hours"
+
+
+def _exact(release: pd.DataFrame) -> bool:
+    return release["at"].nunique() > 0.5 * len(release)
+
+
+def _moved(release: pd.DataFrame, of: Town) -> bool:
+    """Whether the times are as exact as they were, and other ones."""
+    recorded = of.seen["at"].dt.floor("s")
+    return _exact(release) and release["at"].dt.floor("s").isin(recorded).mean() < 0.5
+
+
+def _still_found(at: Attempt, release: pd.DataFrame, of: Town, each: Asked) -> str:
+    """What it is that picks people out."""
+    beside = [c for c in release if c not in _OWN]
+    if _moved(release, of):
+        return "times_moved"
+    if _exact(release):
+        return "pseudonyms_only" if beside else "time_exact"
+    if beside:
+        at.values["column"] = str(beside[0])
+        return "tracker_betrays"
+    if set(release["place"]) - set(each.places):
+        return "places_not_asked_for"
+    return "still_picked_out"
+
+
+QUESTION = Question(asks={"coarsen": Callable}, check=_check, task=_task)
