@@ -40,6 +40,7 @@ DISK_BYTES = {"trackers": 200, "people": 150, "positions": 60}
 _AGAIN = "Then run this cell again: what is there is compared, and not sent twice."
 _LOGIN_CODES = (13, 18)  # Unauthorized, AuthenticationFailed
 _DUPLICATE = 11000
+_LEAST_DISK = 2**20
 
 
 def load_full(
@@ -224,6 +225,12 @@ def _enough_disk(lab: MongoLab, loads: list[_Load]) -> None:
         )
 
 
+def _has_room(folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # the lab was closed, and its folder is gone
+        return shutil.disk_usage(folder).free > _LEAST_DISK
+    return True
+
+
 @contextlib.contextmanager
 def _told(lab: MongoLab) -> Iterator[None]:
     """Turn the errors of the driver into one or two sentences."""
@@ -235,10 +242,11 @@ def _told(lab: MongoLab) -> Iterator[None]:
                 "The server refuses this account, or asks for a login: name one that may write to "
                 f"{FULL_DATABASE}, with account= and password=."
             ) from error
-        why = lab.why(error)
-        if "No space left on device" in why:
-            why = "the disk is full: free some"
-        why = why.rstrip(".")
+        why = lab.why(error).rstrip(".")
+        folder = lab.log.parent
+        # On a full disk the last line of mongod's log may be cut off, and its reason with it.
+        if "No space left" in why or not _has_room(folder):
+            why = f"the disk of {folder} is full: free some"
         if isinstance(error, ConnectionFailure):
             raise EngineFailed(f"mongod stopped: {why}. {lab.way_back} {_AGAIN}") from error
         raise EngineFailed(f"mongod refuses this: {why}. {_AGAIN}") from error

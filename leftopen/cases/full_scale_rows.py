@@ -22,7 +22,12 @@ from leftopen.errors import DataError
 
 GROUP = 20_000
 """How many documents are read, sent and compared at once: 2 to 6 MB, of the 48 MB of a message."""
-NAMES = ("trackers", "people", "positions")
+COLUMNS = {
+    "trackers": "_id name kind x y",
+    "people": "_id name idNumber idIssued idExpires sex group homeAddress birthday photo employer",
+    "positions": "person tracker at place",
+}
+"""The collections, the smallest first, and the columns of their files."""
 MOST_POSITIONS = 2**24
 """The number within an ObjectId has three bytes."""
 
@@ -96,7 +101,7 @@ def find(folder: Path) -> list[Rows]:
     Raises:
         DataError: one is missing, damaged, or not of the same town as the others.
     """
-    paths = [folder / f"{name}.parquet" for name in NAMES]
+    paths = [folder / f"{name}.parquet" for name in COLUMNS]
     for path in paths:
         if not path.is_file():
             raise DataError(f"There is no {path.name} in {folder}. {_AGAIN}")
@@ -107,7 +112,9 @@ def find(folder: Path) -> list[Rows]:
             stamp = json.loads(about.metadata[b"leftopen"])
             stamps.add(json.dumps(stamp, sort_keys=True))
             if stamp["command"] != _COMMAND or stamp[path.stem] != about.num_rows:
-                raise KeyError(path.stem)
+                raise ValueError(f"{about.num_rows} rows of {stamp}")
+            if about.schema.names != COLUMNS[path.stem].split():
+                raise ValueError(f"columns {about.schema.names}")
             counts.append(about.num_rows)
     if len(stamps) > 1:
         raise DataError(
@@ -116,7 +123,7 @@ def find(folder: Path) -> list[Rows]:
     if counts[-1] > MOST_POSITIONS:
         raise DataError(f"At most {MOST_POSITIONS:,} positions can be loaded, not {counts[-1]:,}.")
     mark = hashlib.sha256(stamps.pop().encode()).digest()[:5]
-    return [Rows(*row, mark) for row in zip(NAMES, paths, counts, strict=True)]
+    return [Rows(*row, mark) for row in zip(COLUMNS, paths, counts, strict=True)]
 
 
 def _encoded(batch: pa.RecordBatch, ids: np.ndarray | None = None) -> Documents:
