@@ -19,7 +19,7 @@ from leftopen.learner import Draw
 
 PEOPLE, ROWS = 1_500, 9_000
 _VARIANTS = 8
-_POINTS = 4
+_POINTS = (2, 3, 4)
 _AGAIN = 4  # points of a trace that is put together again
 _BACK = 0.5  # so many of the traces must come back; by chance it is far fewer
 _NOTHING = 0.05  # a share of all who should be counted
@@ -61,7 +61,7 @@ def _task(draw: Draw) -> Task:
         seed=(each.seed, "the number of a town to try your function on"),
         places=(list(each.places), "kinds of place; how many people are there in each hour?"),
         off=(each.off / 100, "so much may the counts be off, all errors together, of all counted"),
-        points=(_POINTS, "points that somebody knows of a person"),
+        points=(list(_POINTS), "so many points somebody knows of a person"),
         most=(each.most / 100, "so many, of the people with enough points, may be picked out"),
     )
 
@@ -83,19 +83,21 @@ def off(given: pd.Series, true: pd.Series) -> float:
     return float(given.sub(true, fill_value=0).abs().sum() / true.sum())
 
 
-def picked_out(release: pd.DataFrame) -> float:
-    """How many have enough different points, and are alone with those that are drawn.
+def picked_out(release: pd.DataFrame, able: dict[int, int]) -> tuple[float, int]:
+    """The largest share of people who are picked out, and by how many points.
 
     Points and people are numbered in the order of their values, whatever that of the rows is.
+
+    Args:
+        release: ``person``, and columns that together are a point.
+        able: for each number of points how many people had as many before.
     """
     known = [column for column in release if column not in ("person", _HOUR)]
     cell = release.astype(dict.fromkeys(known, str)).groupby(known, dropna=False).ngroup()
     person = pd.factorize(release["person"].astype(str), sort=True)[0]
-    rows = pd.DataFrame({"person": person, "tracker": cell})
-    able = (rows.drop_duplicates().groupby("person").size() >= _POINTS).sum()
-    if not able:
-        return 0.0
-    return able * trace.unicity(rows.assign(at=pd.Timestamp(2019, 2, 12)), _POINTS)
+    rows = pd.DataFrame({"person": person, "tracker": cell}).assign(at=pd.Timestamp(2019, 2, 12))
+    table = trace.unicity_table(rows, most=max(able)).set_index("points")["alone"]
+    return max((min(1, table.get(points, 0) / people), points) for points, people in able.items())
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,13 @@ class Town:
 
     Attributes:
         seen: its positions.
-        able: how many people have enough different points.
+        able: for each number of points how many people have as many different ones.
         true: how many people were where in which hour.
         traces: for each of some people the places and hours, as far as the counts need them.
     """
 
     seen: pd.DataFrame
-    able: int
+    able: dict[int, int]
     true: pd.Series
     traces: frozenset[frozenset]
 
@@ -119,11 +121,12 @@ class Town:
 def town(seed: int, places: tuple[str, str]) -> Town:
     """A town, and what a release of it is compared with."""
     seen = positions(seed, PEOPLE, ROWS)
-    able = seen.drop_duplicates(["person", "tracker", "at"]).groupby("person").size() >= _POINTS
+    distinct = seen.drop_duplicates(["person", "tracker", "at"]).groupby("person").size()
+    able = {points: int((distinct >= points).sum()) for points in _POINTS}
     plain = seen.assign(place=seen["place"].astype(str))
     plain[_HOUR] = seen["at"].dt.floor("h")
     wanted = plain[plain["place"].isin(places)]
-    return Town(seen, int(able.sum()), counts(plain, places), _traces(wanted, wanted["person"]))
+    return Town(seen, able, counts(plain, places), _traces(wanted, wanted["person"]))
 
 
 def _traces(rows: pd.DataFrame, person: pd.Series) -> frozenset[frozenset]:
@@ -195,9 +198,9 @@ def _check(at: Attempt, coarsen: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
         wrong = off(counts(release, each.places), of.true)
         at.note(what, "counts are off by", f"{wrong:.1%}, at most {each.off} %")
         alone = 0.0
-        if "person" in release:
-            alone = picked_out(release) / of.able
-            at.note(what, f"picked out by {_POINTS} points", f"{alone:.1%}, at most {each.most} %")
+        if "person" in release and len(release):
+            alone, points = picked_out(release, of.able)
+            at.note(what, f"picked out by {points} points", f"{alone:.1%}, at most {each.most} %")
         at.values.update(off=f"{100 * wrong:.1f}", share=f"{100 * alone:.1f}", allowed=each.off,
                          places=" and ".join(each.places))  # fmt: skip
         if wrong > each.off / 100:

@@ -216,6 +216,15 @@ def _shares(number: int) -> tuple[float, ...]:
     return tuple(share(each.seen, each.known) for each in tables(number))
 
 
+@functools.lru_cache(maxsize=4)
+def _mistaken(number: int) -> dict[str, tuple[float, ...]]:
+    asked = tables(number)
+    return {
+        name: tuple(mistaken(each.seen, each.known) for each in asked)
+        for name, mistaken in MISTAKES.items()
+    }
+
+
 def _task(draw: Draw) -> Task:
     number = draw.number("tables", _VARIANTS)
     return Task(
@@ -243,8 +252,8 @@ def _check(at: Attempt, unique_share: Callable[[pd.DataFrame, pd.DataFrame], flo
         return RIGHT
     at.values.update(what=asked[wrong[0]].what, answer=f"{given[wrong[0]]:.4g}",
                      right=f"{right[wrong[0]]:.4g}")  # fmt: skip
-    for name, mistaken in MISTAKES.items():
-        if all(_same(given[n], mistaken(t.seen, t.known)) for n, t in enumerate(asked)):
+    for name, shares in _mistaken(at.task["number"]).items():
+        if all(map(_same, given, shares)):
             return name
     return "rows_as_people" if wrong[0] == 1 else "another_share"
 

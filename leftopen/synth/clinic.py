@@ -14,7 +14,7 @@ from leftopen.synth.asked import whole
 
 REASONS = ("eyes", "heart", "lungs", "skin", "teeth")
 PEOPLE = 1_200
-_FIRST, _DECADES = 1930, 5
+_FIRST, _DECADES = 1940, 5
 _OLD = 150  # one person of so many is very old
 
 

@@ -1,0 +1,246 @@
+"""Exercise 05, the questions whose answer is a table: what it tells, and what it still serves."""
+
+import secrets
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from leftopen.checks import why_a_trace_identifies as exercise
+from leftopen.checks import why_a_trace_identifies_clinic as clinic_check
+from leftopen.checks import why_a_trace_identifies_coarsen as coarsen_check
+from leftopen.checks.probe import BadAnswer
+from leftopen.checks.question import RIGHT, Attempt
+from leftopen.learner import Draw
+from leftopen.synth import clinic
+from leftopen.synth.clinic import REASONS
+
+NAME = "05_why_a_trace_identifies"
+
+
+def tasks(number):
+    """The different tasks of a question, each of one learner."""
+    question, found = exercise.QUESTIONS[number], {}
+    for n in range(150):
+        task = question.task(Draw(f"learner {n}", NAME))
+        found.setdefault(repr(task), task)
+    return list(found.values())
+
+
+def told(number, task, *answer):
+    return exercise.QUESTIONS[number].check(Attempt(task), *answer)
+
+
+# -- 3: a release ----------------------------------------------------------------------------------
+
+
+def hourly(positions, step="h"):
+    return positions.assign(at=positions["at"].dt.floor(step))
+
+
+def lean(positions, places, step="h"):
+    return hourly(positions[positions["place"].isin(places)], step).drop(columns="tracker")
+
+
+def anew(rows):
+    groups = rows.groupby([rows["person"], rows["at"].dt.floor("h")]).ngroup()
+    fresh = {number: secrets.token_hex(8) for number in groups.unique()}
+    return rows.assign(person=groups.map(fresh))
+
+
+def by_minutes(positions, minutes):
+    return positions.assign(at=positions["at"] + pd.to_timedelta(minutes, unit="min"))
+
+
+def releases(places):
+    def people(positions):
+        return lean(positions, places).groupby(["place", "at"], observed=True)["person"]
+
+    def joined(name, how):
+        return lambda p: lean(p, places).assign(**{name: how(lean(p, places))})
+
+    return {
+        "right": [
+            lambda p: lean(p, places),
+            lambda p: lean(p, places).sample(frac=1, random_state=3).drop_duplicates(),
+            lambda p: anew(lean(p, places)).sort_values("at", kind="stable"),
+            lambda p: people(p).nunique().rename("people").reset_index(),
+            lambda p: pl.from_pandas(lean(p, places)).lazy(),
+            joined("at", lambda rows: rows["at"].dt.strftime("%Y-%m-%d %H:%M")),
+        ],
+        "pseudonyms_only": [lambda p: p, lambda p: p.assign(person=p["person"] * 7 % 1_511)],
+        "time_exact": [lambda p: p.drop(columns="tracker")],
+        "tracker_betrays": [hourly, lambda p: anew(hourly(p))],
+        "places_not_asked_for": [lambda p: hourly(p).drop(columns="tracker")],
+        "still_picked_out": [lambda p: lean(p, places, "15min")],
+        "times_moved": [
+            lambda p: by_minutes(p, 17),
+            lambda p: by_minutes(p, p["person"] % 90),
+            lambda p: by_minutes(p, (p.index * 37) % 200 - 100),
+        ],
+        "too_coarse": [lambda p: lean(p, places, "2h"), lambda p: lean(p, places, "D")],
+        "other_hours": [lambda p: lean(p.assign(at=p["at"].dt.round("h")), places)],
+        "nothing_left": [lambda p: p.iloc[:0], lambda p: p[~p["place"].isin(places)]],
+        "too_much_deleted": [lambda p: lean(p, places)[::2]],
+        "counted_twice": [joined("person", lambda rows: range(len(rows)))],
+        "number_left": [
+            joined("person", lambda r: r["person"] * 100 + r["at"].dt.hour),
+            joined("person", lambda r: r["at"].dt.strftime("%H-") + r["person"].astype(str)),
+            lambda p: anew(lean(p, places)).assign(old=lean(p, places)["person"]).drop_duplicates(
+                ["person", "place"]
+            ).drop(columns="person").assign(people=1),
+        ],
+        "order_tells": [
+            joined("person", lambda r: r.groupby(["person", "at"]).ngroup()),
+            lambda p: anew(lean(p, places).sort_values(["person", "at"])),
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("which", [3])
+def test_each_release_is_judged_by_what_it_tells_and_serves(which):
+    task = tasks(3)[which]
+    for wanted, functions in releases(task["places"]).items():
+        for place, coarsen in enumerate(functions):
+            assert told(3, task, coarsen) == wanted, (wanted, place)
+
+
+@pytest.mark.parametrize("task", tasks(3), ids=lambda task: str(task["seed"]))
+def test_the_plain_release_is_right_for_every_learner_whatever_the_order_of_its_rows(task):
+    found = []
+    for seed in (1, 2):
+
+        def shuffled(positions, seed=seed):
+            return lean(positions, task["places"]).sample(frac=1, random_state=seed)
+
+        at = Attempt(task)
+        assert exercise.QUESTIONS[3].check(at, shuffled) == RIGHT
+        found.append(at.tried)
+    assert found[0] == found[1]
+
+
+def test_what_is_no_table_or_lacks_a_column_is_refused():
+    task = tasks(3)[0]
+    with pytest.raises(BadAnswer, match="Return a frame"):
+        told(3, task, lambda positions: None)
+    with pytest.raises(BadAnswer, match="no column at"):
+        told(3, task, lambda positions: positions.drop(columns="at"))
+    with pytest.raises(BadAnswer, match="no column person"):
+        told(3, task, lambda positions: positions[["at", "place"]])
+
+
+def test_differences_of_counts_are_added_whatever_their_sign():
+    true = pd.Series({("station", 7): 6, ("station", 8): 4})
+    given = pd.Series({("station", 7): 5, ("station", 9): 1})
+    assert coarsen_check.off(given, true) == pytest.approx((1 + 4 + 1) / 10)
+
+
+# -- 5: a clinic's list ----------------------------------------------------------------------------
+
+
+def test_a_clinics_list_is_the_same_each_time_and_has_one_group_with_one_reason():
+    for seed in range(20):
+        patients = clinic.patients(seed)
+        pd.testing.assert_frame_equal(patients, clinic.patients(seed))
+        assert list(patients) == ["quarter", "born", "sex", "reason"]
+        assert len(patients) == clinic.PEOPLE
+        assert set(patients["reason"]) == set(REASONS)
+        assert patients["quarter"].between(1, 18).all()
+        decade = patients["born"] // 10 * 10
+        groups = patients.groupby(["sex", decade])["reason"].agg(["size", "nunique"])
+        large = groups[groups["size"] >= 20]
+        assert (large["nunique"] == 1).sum() == 1
+        assert (patients["born"] < 1920).mean() < 0.03
+
+
+def stepped(patients, years):
+    return patients.assign(born=patients["born"] // years * years)[["sex", "born", "reason"]]
+
+
+def safe(made, k, reasons):
+    groups = made.groupby([name for name in made if name != "reason"])["reason"]
+    return made[(groups.transform("size") >= k) & (groups.transform("nunique") >= reasons)]
+
+
+def lists(task):
+    k, least, years = task["k"], task["reasons"], task["years"]
+
+    def good(patients):
+        return safe(stepped(patients, years), k, least)
+
+    def interval(patients):
+        edges = range(1900, 2011, years)
+        cut = pd.cut(patients["born"], list(edges), right=False)
+        return good(patients).assign(born=cut[good(patients).index])
+
+    def filled(patients):
+        made = stepped(patients, years)
+        more = [made[["sex", "born"]].drop_duplicates().assign(reason=r) for r in REASONS]
+        return pd.concat([made, *more, *more])
+
+    return {
+        "right": [
+            good,
+            interval,
+            lambda p: good(p).assign(born=lambda made: made["born"].astype(str) + "s"),
+            lambda p: good(p).assign(quarter="any").iloc[::-1],
+            lambda p: pl.from_pandas(good(p)),
+            lambda p: good(p).set_index("sex").reset_index(),
+        ],
+        "one_reason_in_a_group": [lambda p: safe(stepped(p, years), k, 1)],
+        "small_groups_left": [lambda p: stepped(p, years)],
+        "column_left": [lambda p: p, lambda p: p.assign(born=stepped(p, years)["born"])],
+        "years_too_exact": [lambda p: p.drop(columns="quarter")],
+        "too_much_left_out": [
+            lambda p: safe(p.assign(born=stepped(p, years)["born"]), k, least),
+            lambda p: good(p)[: len(p) // 2],
+        ],
+        "column_dropped": [
+            lambda p: good(p).drop(columns="sex"),
+            lambda p: good(p).assign(born="*"),
+        ],
+        "steps_too_wide": [lambda p: safe(stepped(p, 4 * years), k, least)],
+        "steps_elsewhere": [
+            lambda p: safe(stepped(p.assign(born=p["born"] + years // 2), years), k, least)
+        ],
+        "reasons_changed": [
+            lambda p: good(p).assign(reason=good(p)["reason"].to_numpy()[::-1]),
+            lambda p: safe(stepped(p, years), k, 1).replace({"reason": {"skin": "other"}}),
+        ],
+        "rows_invented": [filled],
+        "nothing_published": [lambda p: p.iloc[:0]],
+    }
+
+
+@pytest.mark.parametrize("which", [0, 4])
+def test_each_list_is_judged_by_what_it_tells_and_serves(which):
+    task = tasks(5)[which]
+    for wanted, functions in lists(task).items():
+        for place, publish in enumerate(functions):
+            assert told(5, task, publish) == wanted, (wanted, place)
+
+
+def test_one_changed_reason_is_seen_where_it_makes_the_group_safe():
+    task = tasks(5)[0]
+
+    def mended(patients):
+        made = safe(stepped(patients, task["years"]), task["k"], 1)
+        alone = made.groupby(["sex", "born"])["reason"].transform("nunique") < task["reasons"]
+        made.loc[made[alone].index[: task["reasons"]], "reason"] = list(REASONS)[: task["reasons"]]
+        return made
+
+    assert told(5, task, mended) == "reasons_changed"
+
+
+def test_a_list_without_reasons_is_refused():
+    with pytest.raises(BadAnswer, match="no column reason"):
+        told(5, tasks(5)[0], lambda patients: patients[["sex", "born"]])
+
+
+def test_every_learners_purpose_can_be_served():
+    for number in range(12):
+        each = clinic_check.asked(number)
+        for seed in (each.seed, each.seed + 77):
+            patients = clinic.patients(seed)
+            kept = safe(stepped(patients, each.years), each.k, each.reasons)
+            assert 1 - len(kept) / len(patients) <= each.lost / 100
