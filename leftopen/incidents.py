@@ -1,7 +1,11 @@
-"""Two tables: what happened to databases that stood open, and how engines come from the maker."""
+"""Tables of lesson 04: what happened to databases that stood open, what engines do by default, and
+what the weaknesses are called."""
+
+import re
 
 import pandas as pd
 
+from leftopen import ledger
 from leftopen.errors import DataError
 from leftopen.ledger import DATASETS
 
@@ -52,14 +56,15 @@ def events() -> pd.DataFrame:
     part; two are the exposures and the waves of attacks (:data:`WAVES`).
 
     Returns:
-        Columns ``lane`` (:data:`LANES`), ``label``, ``when`` (text, as exact as it is known),
-        ``began`` and ``ended`` (its first days; the same where one is known), ``whole`` (False
-        for a default that protects in part).
+        Columns ``id`` (of the claim in the ledger), ``lane`` (:data:`LANES`), ``label``, ``when``
+        (text, as exact as it is known), ``began`` and ``ended`` (its first days; the same where
+        one is known), ``whole`` (False for a default that protects in part).
     """
     changes = defaults().query("by_default != 'no' and topic in ['network', 'login']")
     lanes = dict(zip(("network", "login"), LANES, strict=False))
     safe = pd.DataFrame(
         {
+            "id": changes["id"],
             "lane": changes["topic"].map(lanes),
             "label": changes["engine"] + " " + changes["version"],
             "when": changes["since"],
@@ -83,12 +88,36 @@ def events() -> pd.DataFrame:
     return found.sort_values(["lane", "began"]).reset_index(drop=True)
 
 
+def weaknesses() -> pd.DataFrame:
+    """What CWE calls the weaknesses of an open database, and where OWASP's two lists put them.
+
+    Returns:
+        Columns, all of them text: ``weakness`` (its number in CWE), ``name``, and ``list of 2021``
+        and ``list of 2025``: a risk's code in that list and its name, or "not mapped".
+
+    Raises:
+        DataError: the ledger cannot be read.
+    """
+    told = ledger.claims("Weaknesses")["statement"]
+    rows = told.str.extract(
+        r"(CWE-\d+), (.+): in OWASP's list of 2021 (.+), in the list of 2025 (.+)"
+    )
+    rows = rows.dropna().reset_index(drop=True)
+    rows.columns = ["weakness", "name", "list of 2021", "list of 2025"]
+    for column in rows.columns[2:]:
+        risks = told[told.str.startswith(f"OWASP's {column}: ")].iloc[0]
+        names = dict(re.findall(r"(A\d\d) ([^,]+)", risks))
+        rows[column] = [f"{code} {names[code]}" if code in names else code for code in rows[column]]
+    return rows
+
+
 def _dated(rows: pd.DataFrame, lane: str, label: pd.Series) -> pd.DataFrame:
     """Incidents as events: where one end is unknown the other is both, or the report's day."""
     first = rows["began"].fillna(rows["ended"]).fillna(rows["reported"])
     last = rows["ended"].fillna(first)
     return pd.DataFrame(
         {
+            "id": rows["id"],
             "lane": lane,
             "label": label,
             "when": first.where(first == last, first + " to " + last),

@@ -93,6 +93,40 @@ def test_every_exposure_and_every_safe_default_is_an_event():
     assert (events["began"] <= events["ended"]).all()
 
 
+def test_what_the_lesson_says_of_the_lanes_is_so():
+    """Six of the eight systems, and one dashboard, come after the last point of the first lane."""
+    events = incidents.events()
+    last = events.loc[events["lane"] == incidents.LANES[0], "began"].max()
+    opened = events[events["lane"] == incidents.LANES[2]]
+    dashboard = opened["label"].str.contains("dashboard")
+    assert [sum(dashboard), sum(~dashboard)] == [1, 8]
+    assert (opened.loc[dashboard, "began"] > last).all()
+    assert (opened.loc[~dashboard, "began"] > last).sum() == 6
+
+
+def test_each_event_names_the_row_that_it_comes_from():
+    """A default's id belongs to its engine and version, an incident's to its dates."""
+    versions = (DEFAULTS["engine"] + " " + DEFAULTS["version"]).groupby(DEFAULTS["id"]).agg(set)
+    dated = INCIDENTS.set_index("id")[["began", "ended", "reported"]]
+    for event in incidents.events().itertuples():
+        if event.id in versions.index:
+            assert event.label in versions[event.id]
+        else:
+            assert set(event.when.split(" to ")) <= set(dated.loc[event.id])
+
+
+def test_each_weakness_has_the_name_of_its_risk_in_both_lists():
+    rows = incidents.weaknesses()
+    assert len(rows) == sum(CLAIMS.loc[CLAIMS["case"] == "Weaknesses", "unit"] == "number in CWE")
+    for column in ("list of 2021", "list of 2025"):
+        assert rows[column].str.fullmatch(r"not mapped|A\d\d [a-z ]+").all()
+    told = rows.set_index("weakness")
+    assert told.loc["CWE-319", "list of 2021"] == told.loc["CWE-319", "list of 2025"].replace(
+        "A04", "A02"
+    )
+    assert told.loc["CWE-1188", "list of 2025"] == "not mapped"
+
+
 def test_an_event_is_as_long_as_its_dates_are_known():
     events = incidents.events().set_index("label")
     told = events.loc[["SenseNets", "Beijing smart city", "Tongren"], "when"]
