@@ -82,10 +82,15 @@ def releases(places):
         "other_hours": [lambda p: lean(p.assign(at=p["at"].dt.round("h")), places)],
         "nothing_left": [lambda p: p.iloc[:0], lambda p: p[~p["place"].isin(places)]],
         "too_much_deleted": [lambda p: lean(p, places)[::2]],
-        "counted_twice": [joined("person", lambda rows: range(len(rows)))],
+        "counted_twice": [
+            joined("person", lambda rows: range(len(rows))),
+            lambda p: people(p).size().rename("people").reset_index(),
+        ],
         "number_left": [
             joined("person", lambda r: r["person"] * 100 + r["at"].dt.hour),
             joined("person", lambda r: r["at"].dt.strftime("%H-") + r["person"].astype(str)),
+            joined("person", lambda r: r["at"].dt.strftime("%H") + r["person"].astype(str)),
+            joined("person", lambda r: "p" + r["person"].astype(str) + r["at"].dt.strftime("h%H")),
             lambda p: anew(lean(p, places)).assign(old=lean(p, places)["person"]).drop_duplicates(
                 ["person", "place"]
             ).drop(columns="person").assign(people=1),

@@ -23,6 +23,7 @@ _POINTS = (2, 3, 4)
 _AGAIN = 4  # points of a trace that is put together again
 _BACK = 0.5  # so many of the traces must come back; by chance it is far fewer
 _NOTHING = 0.05  # a share of all who should be counted
+_PARTS = 6  # of a pseudonym that is a text
 _MANY = 100  # values of a column that could stand for people
 _HOUR = "hour of at"  # a column that no learner has
 
@@ -139,13 +140,16 @@ def _traces(rows: pd.DataFrame, person: pd.Series) -> frozenset[frozenset]:
 
 def _numbers(person: pd.Series) -> Iterator[pd.Series]:
     """What a pseudonym may have of the number it stands for."""
-    if pd.api.types.is_integer_dtype(person):
+    text = person.astype(str)
+    if text.str.fullmatch(r"\d{1,15}").all():
+        number = text.astype("int64")
         for divisor in (10, 24, 100, 1_000, 10_000, 100_000, 1_000_000):
-            yield person // divisor
-            yield person % divisor
-        return
-    parts = person.astype(str).map(lambda text: re.findall(r"\w+?(?=_|\b)|\d+", text))
-    for place in range(int(parts.map(len).max())):
+            yield number // divisor
+            yield number % divisor
+    yield text.str[2:]
+    yield text.str[:-2]
+    parts = text.map(lambda each: re.findall(r"\d+|[^\W\d_]+", each))
+    for place in range(min(_PARTS, parts.map(len).max())):
         yield parts.map(lambda found, at=place: found[at] if at < len(found) else "")
 
 
@@ -228,7 +232,8 @@ def _ruined(release: pd.DataFrame, of: Town, each: Asked) -> str:
 
 
 def _exact(release: pd.DataFrame) -> bool:
-    return release["at"].nunique() > 0.5 * len(release)
+    within = (release["at"] != release[_HOUR]).mean()
+    return within > 0.5 and release["at"].nunique() > 0.5 * len(release)
 
 
 def _moved(release: pd.DataFrame, of: Town) -> bool:
