@@ -78,7 +78,7 @@ def with_matches(positions, known):
     return sum(alone) / len(alone)
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(0, 12, 4))
 def test_the_shares_are_those_of_the_analyses(number):
     for tables in share_check.tables(number):
         assert share_check.share(tables.seen, tables.known) == with_matches(
