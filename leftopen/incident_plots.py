@@ -31,7 +31,7 @@ def timeline(events: pd.DataFrame, title: str) -> Picture:
         middle = height.groupby(rows["lane"], observed=True).mean()
         ax.set_yticks(middle, middle.index)
         ax.set(xlabel="year", ylim=(height.min() - 1, 1))
-        ax.set_xlim(pd.Timestamp("2013-06-01"), pd.Timestamp("2028-03-01"))
+        ax.set_xlim(pd.Timestamp("2013-06-01"), pd.Timestamp("2028-10-01"))
         ax.xaxis.set_major_locator(mdates.YearLocator(2, month=1, day=1))
         for border in height.groupby(lane).max()[1:]:
             ax.axhline(border + 1, color="0.85", linewidth=1)
