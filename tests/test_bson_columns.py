@@ -42,6 +42,10 @@ def test_the_bytes_are_those_of_the_driver(rows):
     assert made.each() == expected
     assert made.data == b"".join(expected)
     assert len(made) == len(rows)
+    by_driver = bson.encode({"array": [dict(bson.decode(document)) for document in expected]})
+    assert by_driver == b"".join(
+        [len(by_driver).to_bytes(4, "little"), b"\x04array\x00", made.as_array(), b"\x00"]
+    )
 
 
 @settings(max_examples=100, deadline=None)

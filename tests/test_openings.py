@@ -39,7 +39,6 @@ ALLOWED = {
     ("cases/doors_feeder.py", "DoorsFeeder._later"): _A_LABS_OWN,
     ("cases/doors_feeder.py", "DoorsFeeder.send"): _A_LABS_OWN,
     ("cases/feeder.py", "Feeder._client"): _A_LABS_OWN,
-    ("cases/full_scale_load.py", "load_full"): _A_LABS_OWN,
     ("cases/three_servers.py", "postgres.roles"): _THE_SOCKET,
     ("cases/three_servers.py", "search_client"): "localhost, which passed the guard a line above",
     ("cases/tongren.py", "load"): _THE_SOCKET,

@@ -5,6 +5,8 @@ pieces of all rows at once: lengths, names and values, in the order of the field
 that of https://bsonspec.org/spec.html, version 1.1.
 """
 
+import functools
+import struct
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +16,7 @@ import pyarrow.compute as pc
 
 from leftopen.errors import DataError
 
-_TEXT, _OBJECT_ID, _DATE, _INT32 = b"\x02", b"\x07", b"\x09", b"\x10"
+_TEXT, _DOCUMENT, _OBJECT_ID, _DATE, _INT32 = b"\x02", b"\x03", b"\x07", b"\x09", b"\x10"
 _END = b"\x00"
 _ID_BYTES = 12
 
@@ -38,6 +40,22 @@ class Documents:
         """The documents, one by one."""
         starts = self.starts.tolist()
         return [self.data[a:b] for a, b in pairwise(starts)]
+
+    def as_array(self) -> bytes:
+        """The documents as an array of BSON, in which their numbers as text are the names."""
+        ends = pa.py_buffer(self.starts.astype(np.int32))
+        buffers = [None, ends, pa.py_buffer(self.data)]
+        documents = pa.Array.from_buffers(pa.binary(), len(self), buffers)
+        joined = pc.binary_join_element_wise(_names(len(self)), documents, b"")
+        elements = b"".join(joined.buffers()[2:])[: pc.sum(pc.binary_length(joined)).as_py() or 0]
+        return struct.pack("<i", len(elements) + 5) + elements + _END
+
+
+@functools.lru_cache(maxsize=4)
+def _names(count: int) -> pa.Array:
+    """The head of each element of an array of documents."""
+    heads = [_DOCUMENT + str(number).encode() + _END for number in range(count)]
+    return pa.array(heads, pa.binary())
 
 
 def encode(batch: pa.RecordBatch, ids: np.ndarray | None = None) -> Documents:

@@ -1,8 +1,7 @@
 """The full scale of the SenseNets case, loaded into the mongod of a lab, each document read back.
 
-The rows go from the file into BSON column by column (`bson_columns`), and to the server through the
-driver, as documents that need no encoding any more. While the server writes one group the next one
-is made.
+The rows go from the file into BSON column by column (`bson_columns`), and to the server as they are
+(`mongo_wire`). While the server writes one group the next one is made.
 
 What reading back sees: every byte that mongod answers with, found through the index on `_id`. The
 bytes are compared with those that were made of the file, and the first document of each group with
@@ -12,22 +11,20 @@ mongod is asked only to have its journal on disk before it accepts the last grou
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import bson
 import pandas as pd
-from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient, WriteConcern
-from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from tqdm import tqdm
 
 from leftopen.cases.bson_columns import Documents
 from leftopen.cases.full_scale import FOLDER
-from leftopen.cases.full_scale_rows import GROUP, Rows, find
+from leftopen.cases.full_scale_rows import Rows, find
+from leftopen.cases.mongo_wire import Cursor, Wire, documents_in
 from leftopen.cases.sensenets import DATABASE
 from leftopen.errors import DataError, EngineFailed
 from leftopen.lab_mongodb import MongoLab
@@ -38,7 +35,11 @@ DISK_BYTES = {"trackers": 200, "people": 150, "positions": 60}
 """Disk for each document, compressed, with its part of the index and of the journal, about."""
 
 _AGAIN = "Then run this cell again: what is there is compared, and not sent twice."
-_LOGIN_CODES = (13, 18)  # Unauthorized, AuthenticationFailed
+_LOCKED = (
+    "This server asks for a login or for TLS. Load the full scale into the case as it was found, "
+    "then lock it: the data stay."
+)
+_UNAUTHORIZED = 13
 _DUPLICATE = 11000
 _LEAST_DISK = 2**20
 
@@ -47,9 +48,6 @@ def load_full(
     lab: MongoLab,
     folder: str | Path | None = None,
     progress: bool = True,
-    *,
-    account: str = "",
-    password: str = "",
 ) -> pd.DataFrame:
     """Load the town in a folder into the lab's server, and read every document back.
 
@@ -58,11 +56,9 @@ def load_full(
     rest is sent. So a run that was interrupted goes on, and a second one only compares.
 
     Args:
-        lab: a lab of the SenseNets case.
+        lab: a lab of the SenseNets case, as it was found: the server may be locked afterwards.
         folder: where `full_scale` put the three files; by default where it puts them by default.
         progress: whether a bar is shown, on stderr.
-        account: the name of the account that writes; none where no login is asked for.
-        password: its password.
 
     Returns:
         For each collection: how many documents were there before, how many were sent now, and
@@ -71,25 +67,26 @@ def load_full(
     Raises:
         DataError: it is not a lab of this case; a file is missing, damaged, or of another town;
             other documents are there already, or what the server gives back is not what was sent.
-        EngineFailed: the server does not run, stopped under way, refuses this account or a
-            document, or has too little disk.
+        EngineFailed: the server does not run, stopped under way, asks for a login or for TLS,
+            refuses a document, or has too little disk.
     """
     if not isinstance(lab, MongoLab) or lab.name != DATABASE:
         raise DataError(f"This is not a lab of the case: lab = open_case({DATABASE!r}) opens one.")
     if not lab.is_running:
         raise EngineFailed(f"The server of this lab does not run. {lab.way_back} {_AGAIN}")
     tables = find(FOLDER if folder is None else Path(folder))
-    uri = lab.inside.uri_as(account, password) if account else lab.inside.uri
+    if "tls=true" in lab.inside.uri:
+        raise EngineFailed(_LOCKED)
     rows = sum(table.count for table in tables)
     with (
         _told(lab),
-        MongoClient(uri) as client,
+        contextlib.closing(Wire(lab.inside.port)) as wire,
         ThreadPoolExecutor(1, "leftopen-load") as calls,
         tqdm(
             total=2 * rows, unit=" documents", unit_scale=True, leave=False, disable=not progress
         ) as bar,
     ):
-        loads = [_Load(table, client, calls, bar) for table in tables]
+        loads = [_Load(table, wire, calls, bar) for table in tables]
         for load in loads:
             load.compare_what_is_there()
         _enough_disk(lab, loads)
@@ -104,11 +101,10 @@ def load_full(
 class _Load:
     """One collection under way; `calls` is the one thread that talks to the server."""
 
-    def __init__(self, rows: Rows, client: MongoClient, calls: ThreadPoolExecutor, bar: tqdm):
+    def __init__(self, rows: Rows, wire: Wire, calls: ThreadPoolExecutor, bar: tqdm) -> None:
         self.rows = rows
         self.found = self.sent = self.equal = 0
-        self._collection: Collection = client[FULL_DATABASE][rows.name]
-        self._calls, self._bar = calls, bar
+        self._wire, self._calls, self._bar = wire, calls, bar
         self._last: Any = None  # the _id of the last document that was read back and is equal
 
     def compare_what_is_there(self) -> None:
@@ -125,11 +121,10 @@ class _Load:
         self._bar.set_description(f"{self.rows.name}: sending")
         pending: Future | None = None
         for group in self.rows.groups(self.found):
-            documents = [RawBSONDocument(document) for document in group.each()]
             if pending:
                 self._count(pending.result())
             is_last = self.found + self.sent + len(group) == self.rows.count
-            pending = self._calls.submit(self._insert, documents, is_last)
+            pending = self._calls.submit(self._insert, group, is_last)
         if pending:
             self._count(pending.result())
         self._bar.set_description(f"{self.rows.name}: reading back")
@@ -144,22 +139,20 @@ class _Load:
         self.sent += sent
         self._bar.update(sent)
 
-    def _insert(self, documents: list[RawBSONDocument], is_last: bool) -> int:
+    def _insert(self, group: Documents, is_last: bool) -> int:
         """Send one group; the last one is accepted when the journal with all of them is on disk."""
-        # The command itself, because insert_many looks at each document a second time.
-        answer = self._collection.database.command(
-            {
-                "insert": self._collection.name,
-                "documents": documents,
-                "ordered": False,
-                "writeConcern": WriteConcern(w=1, j=is_last or None).document,
-            }
-        )
+        command = {
+            "insert": self.rows.name,
+            "$db": FULL_DATABASE,
+            "ordered": False,
+            "writeConcern": {"w": 1, "j": is_last},
+        }
+        answer = self._wire.call(command, group.data)
         for error in answer.get("writeErrors", []):
             # An interrupted run's last group may have come in meanwhile: reading back decides.
             if error["code"] != _DUPLICATE:
                 raise OperationFailure(error["errmsg"], error["code"])
-        return len(documents)
+        return len(group)
 
     def _compare(self, refused: str, worth: int) -> None:
         """Read back what lies behind the last equal document, and compare it with the rows.
@@ -167,52 +160,51 @@ class _Load:
         Raises:
             DataError: a document is not equal, or there are more of them than rows.
         """
-        batches = _ahead(self._calls, self._read())
-        left = b""
+        cursor = Cursor(self._wire, FULL_DATABASE, self.rows.name, self._last)
+        pending: tuple[Documents, Future] | None = None
         for group in self.rows.groups(self.equal):
-            while len(left) < len(group.data) and (batch := next(batches, b"")):
-                left += batch
-            size = min(len(left), len(group.data))
-            if left[:size] != group.data[:size] or size not in group.starts:
-                self._refuse(left, group, refused)
-            count = int(group.starts.searchsorted(size))
-            if count:
-                last = group.data[group.starts[count - 1] : group.starts[count]]
-                self._last = bson.decode(last)["_id"]
-            self.equal += count
-            self._bar.update(worth * count)
-            left = left[size:]
-            if count < len(group):
+            if pending and not self._is_equal(*pending, cursor, refused, worth):
                 return
-        if left or next(batches, b""):
+            pending = group, self._calls.submit(cursor.read, len(group))
+        if pending and not self._is_equal(*pending, cursor, refused, worth):
+            return
+        if documents_in(self._calls.submit(cursor.read, 1).result()):
             raise DataError(
                 f"There are more documents in {FULL_DATABASE}.{self.rows.name} than the "
                 f"{self.rows.count:,} rows of {self.rows.path.name}. {_away()}"
             )
 
-    def _read(self) -> Iterator[bytes]:
-        where = {} if self._last is None else {"_id": {"$gt": self._last}}
-        return self._collection.find_raw_batches(where, sort=[("_id", 1)], batch_size=GROUP)
+    def _is_equal(
+        self, group: Documents, coming: Future, cursor: Cursor, refused: str, worth: int
+    ) -> bool:
+        """Whether the whole group came back; False if the collection ends within it."""
+        wanted, found = group.as_array(), coming.result()
+        count = len(group)
+        if found != wanted:
+            count = self._equal_to(group, found, cursor, refused)
+        if count:
+            last = group.data[group.starts[count - 1] : group.starts[count]]
+            self._last = bson.decode(last)["_id"]
+        self.equal += count
+        self._bar.update(worth * count)
+        return count == len(group)
 
-    def _refuse(self, left: bytes, group: Documents, refused: str) -> None:
-        at, starts = 0, group.starts
-        while left[starts[at] : starts[at + 1]] == group.data[starts[at] : starts[at + 1]]:
-            at += 1
-        where = f"{FULL_DATABASE}.{self.rows.name}"
-        raise DataError(f"Document {self.equal + at + 1:,} of {where} {refused}. {_away()}")
+    def _equal_to(self, group: Documents, found: bytes, cursor: Cursor, refused: str) -> int:
+        """How many documents of a group came back, if the rest of it is not there."""
+        documents = documents_in(found)
+        while len(documents) < len(group) and not cursor.is_over:
+            more = self._calls.submit(cursor.read, len(group) - len(documents)).result()
+            documents += documents_in(more)
+        # The collection may end before the group does, hence not strict.
+        for at, (is_there, wanted) in enumerate(zip(documents, group.each(), strict=False), 1):
+            if is_there != wanted:
+                where = f"{FULL_DATABASE}.{self.rows.name}"
+                raise DataError(f"Document {self.equal + at:,} of {where} {refused}. {_away()}")
+        return len(documents)
 
 
 def _away() -> str:
     return f"Drop the database {FULL_DATABASE}, then run this cell again."
-
-
-def _ahead(calls: ThreadPoolExecutor, batches: Iterable[bytes]) -> Iterator[bytes]:
-    """The batches, while the next one is being read."""
-    left = iter(batches)
-    coming = calls.submit(next, left, None)
-    while (batch := coming.result()) is not None:
-        coming = calls.submit(next, left, None)
-        yield batch
 
 
 def _enough_disk(lab: MongoLab, loads: list[_Load]) -> None:
@@ -237,11 +229,8 @@ def _told(lab: MongoLab) -> Iterator[None]:
     try:
         yield
     except (PyMongoError, OSError) as error:
-        if isinstance(error, OperationFailure) and error.code in _LOGIN_CODES:
-            raise EngineFailed(
-                "The server refuses this account, or asks for a login: name one that may write to "
-                f"{FULL_DATABASE}, with account= and password=."
-            ) from error
+        if isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED:
+            raise EngineFailed(_LOCKED) from error
         why = lab.why(error).rstrip(".")
         folder = lab.log.parent
         # On a full disk the last line of mongod's log may be cut off, and its reason with it.
