@@ -11,6 +11,7 @@ import threading
 import pandas as pd
 import pytest
 import trace_plain as plain
+from small_disk import mount, unmount
 
 from leftopen import trace
 from leftopen.cases import full_scale as module
@@ -270,23 +271,13 @@ def test_too_little_memory_is_told_and_what_is_kept_needs_none(tmp_path, whole, 
     assert same(full_scale(tmp_path, **SIZE), whole[1])
 
 
-def mount(folder, options):
-    """Mount a file system in memory, or skip with the reason."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("only root on Linux can mount the small file system that this test fills")
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this machine does not let root mount the small file system of this test")
-
-
 @pytest.fixture
 def disk(tmp_path):
     """Mount a small disk with some options; it is gone after the test."""
     folder = tmp_path / "disk"
     folder.mkdir()
     yield lambda options: (mount(folder, options), folder)[1]
-    if os.path.ismount(folder):
-        subprocess.run(["umount", str(folder)], check=True)
+    unmount(folder)
 
 
 def test_a_full_disk_while_the_town_is_made(disk, whole):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_disk import mount, unmount
 
 from leftopen.errors import DataError
 from leftopen.synth import sensenets, smart_city, tongren
@@ -331,22 +331,13 @@ def test_a_file_that_is_not_ours_is_not_overwritten(tmp_path, damage):
     assert path.read_bytes() == before
 
 
-def mount(folder, options):
-    """Mount a file system in memory, or skip with the reason."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("only root on Linux can mount the small file system that this test fills")
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this machine does not let root mount the small file system of this test")
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
     mount(folder, "size=2m")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    unmount(folder)
 
 
 def test_a_full_disk(small_disk):
@@ -393,6 +384,5 @@ def test_a_folder_that_may_not_be_written(tmp_path):
         assert "Cannot write into" in told(folder / "inside")
         assert not list(folder.iterdir())
     finally:
-        if os.path.ismount(folder):
-            subprocess.run(["umount", str(folder)], check=True)
+        unmount(folder)
         folder.chmod(0o755)

@@ -5,35 +5,18 @@ from datetime import timedelta, timezone
 
 import pandas as pd
 import pytest
+from trace_asked import NAME, tasks, told
 
 from leftopen import trace
 from leftopen.cases import exposure
 from leftopen.checks import Exercise
-from leftopen.checks import why_a_trace_identifies as exercise
 from leftopen.checks import why_a_trace_identifies_exposure as exposure_check
 from leftopen.checks import why_a_trace_identifies_groups as groups_check
 from leftopen.checks import why_a_trace_identifies_share as share_check
 from leftopen.checks import why_a_trace_identifies_witness as witness_check
 from leftopen.checks.probe import BadAnswer
-from leftopen.checks.question import RIGHT, Attempt
-from leftopen.learner import Draw
+from leftopen.checks.question import RIGHT
 from leftopen.synth import sensenets
-
-NAME = "05_why_a_trace_identifies"
-
-
-def tasks(number):
-    """The different tasks of a question, each of one learner."""
-    question, found = exercise.QUESTIONS[number], {}
-    for n in range(150):
-        task = question.task(Draw(f"learner {n}", NAME))
-        found.setdefault(repr(task), task)
-    return list(found.values())
-
-
-def told(number, task, *answer):
-    return exercise.QUESTIONS[number].check(Attempt(task), *answer)
-
 
 # -- 1: two witnesses ------------------------------------------------------------------------------
 

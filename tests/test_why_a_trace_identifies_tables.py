@@ -5,31 +5,15 @@ import secrets
 import pandas as pd
 import polars as pl
 import pytest
+from trace_asked import tasks, told
 
 from leftopen.checks import why_a_trace_identifies as exercise
 from leftopen.checks import why_a_trace_identifies_clinic as clinic_check
 from leftopen.checks import why_a_trace_identifies_coarsen as coarsen_check
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt
-from leftopen.learner import Draw
 from leftopen.synth import clinic
 from leftopen.synth.clinic import REASONS
-
-NAME = "05_why_a_trace_identifies"
-
-
-def tasks(number):
-    """The different tasks of a question, each of one learner."""
-    question, found = exercise.QUESTIONS[number], {}
-    for n in range(150):
-        task = question.task(Draw(f"learner {n}", NAME))
-        found.setdefault(repr(task), task)
-    return list(found.values())
-
-
-def told(number, task, *answer):
-    return exercise.QUESTIONS[number].check(Attempt(task), *answer)
-
 
 # -- 3: a release ----------------------------------------------------------------------------------
 
