@@ -12,10 +12,11 @@ _VARIANTS = 60
 
 @dataclass(frozen=True)
 class Sentence:
-    """Something that happened, and the word that belongs to it."""
+    """Something that happened, the word that belongs to it, and why no other one does."""
 
     text: str
     word: str
+    why: str = ""
 
 
 _STEPS = {
@@ -86,10 +87,45 @@ _DUTIES = {
         "owner an hour later.",
     ),
     "newspaper": (
-        "A report came out while the server was still open, with a picture in which its address "
-        "can be read. Its author had known both.",
-        "A report showed a page of the table, with the names of people who stand in it. The server "
-        "had been closed long before.",
+        "A newspaper's article came out while the server was still open, with a picture in which "
+        "its address can be read. Its author had known both.",
+        "An article in a newspaper showed a page of the table, with the names of people who stand "
+        "in it. The server had been closed long before.",
+    ),
+}
+# Why, in the order of the texts, for the words whose texts differ in it.
+_WHY = {
+    "network": (
+        "It was listed for answering at its port, and a login answers there too.",
+        "The tries at its login alone brought it to a stand; nobody who works with it has to come "
+        "from far away.",
+    ),
+    "deletion": (
+        "Whoever took it over had the one machine and the one login that have to be let in.",
+        "The court has to be obeyed, whoever else is kept out.",
+    ),
+    "operator": (
+        "Whoever rents a machine, and installs a database on it, decides at which address it "
+        "answers.",
+        "The warning was passed on. Since then it was the customer's to act on.",
+    ),
+    "provider": (
+        "The customer could neither see the address nor change it: it was the provider's platform.",
+        "The notices lay in the provider's letterbox, and the customer never had them.",
+    ),
+    "vendor": (
+        "The flaw was mended without a word, so that nobody knew that they had to look.",
+        "Whoever installs it has it as it comes, and how it comes is the vendor's choice.",
+    ),
+    "finder": (
+        "The owner was told the same day; but a look would have been proof enough, and 40,000 "
+        "records were copied.",
+        "The owner was told an hour too late: by then the address stood in public.",
+    ),
+    "newspaper": (
+        "The article printed the address while everybody could still go there, and its author "
+        "knew that.",
+        "The server was closed, and the article itself told the names to everybody who reads it.",
     ),
 }
 MEASURES, PARTIES = tuple(_STEPS), tuple(_DUTIES)
@@ -114,7 +150,7 @@ def sentences(number: int) -> dict[str, Sentence]:
     """A learner's sentences under letters: eight steps from A to H, five duties from I to M."""
     draw = Draw(f"set {number}", "04 question 6")
     twice = draw.pick("twice", MEASURES)
-    steps = [Sentence(text, twice) for text in _STEPS[twice]]
+    steps = [_sentence(twice, n, _STEPS[twice]) for n in (0, 1)]
     steps += [_one(draw, word, texts) for word, texts in _STEPS.items() if word != twice]
     duties = [_one(draw, word, texts) for word, texts in _DUTIES.items()]
     shown = [*draw.shuffle("steps", steps), *draw.shuffle("duties", duties)]
@@ -122,7 +158,11 @@ def sentences(number: int) -> dict[str, Sentence]:
 
 
 def _one(draw: Draw, word: str, texts: tuple[str, ...]) -> Sentence:
-    return Sentence(draw.pick(word, texts), word)
+    return _sentence(word, texts.index(draw.pick(word, texts)), texts)
+
+
+def _sentence(word: str, n: int, texts: tuple[str, ...]) -> Sentence:
+    return Sentence(texts[n], word, _WHY[word][n] if word in _WHY else "")
 
 
 def _task(draw: Draw) -> Task:
@@ -139,6 +179,7 @@ def _check(at: Attempt, stops: dict, owed: dict) -> str:
     asked = sentences(at.task["number"])
     steps = {letter: each.word for letter, each in asked.items() if each.word in MEASURES}
     duties = {letter: each.word for letter, each in asked.items() if each.word in PARTIES}
+    stops, owed = _plain(stops), _plain(owed)
     _must_be_complete("stops", stops, steps, MEASURES)
     _must_be_complete("owed", owed, duties, PARTIES)
     for given, right, what in ((stops, steps, "steps"), (owed, duties, "duties")):
@@ -146,6 +187,7 @@ def _check(at: Attempt, stops: dict, owed: dict) -> str:
         at.note("your answer", what, ", ".join(f"{k} {given[k]}" for k in right))
         if wrong:
             at.values.update(letter=wrong[0], given=given[wrong[0]], count=len(wrong))
+            at.values["why"] = asked[wrong[0]].why
             return _verdict(what, given, right, wrong)
     return RIGHT
 
@@ -165,6 +207,11 @@ def _verdict(what: str, given: Mapping, right: Mapping, wrong: list[str]) -> str
     if words == {"operator"} and said == {"provider"}:
         return "provider_blamed"
     return _MISSED[words.pop()] if len(words) == 1 else f"several_{what}"
+
+
+def _plain(given: dict) -> dict:
+    """The answers, each word in small letters and without spaces around it."""
+    return {k: v.strip().casefold() if isinstance(v, str) else v for k, v in given.items()}
 
 
 def _must_be_complete(

@@ -206,12 +206,21 @@ def _check(at: Attempt, corrected: dict) -> str:
         return f"{asked[believed[0]].kind}_believed"
     for letter, given in sorted(corrected.items()):
         claim = asked[letter]
-        if not any(_is(given, right) for right in claim.right):
+        if not _follows(given, claim):
             at.note("your answer", f"figure for {letter}", f"{given:,.6g}")
             at.values.update(letter=letter, answer=f"{given:,.6g}")
             return _which(given, claim)
         at.note(letter, f"claimed {claim.said:,.10g}, computed", f"{claim.right[0]:,.6g}")
     return RIGHT
+
+
+def _follows(given: float, claim: Claim) -> bool:
+    """Whether a figure is right, or the right one rounded as the claim prints its own."""
+    half = 0.5 if float(claim.said).is_integer() and claim.kind != "mean" else 0.05
+    rounded = float(given / (2 * half)).is_integer() or half < 0.5
+    return any(
+        _is(given, right) or (rounded and abs(given - right) <= half) for right in claim.right
+    )
 
 
 def _which(given: float, claim: Claim) -> str:

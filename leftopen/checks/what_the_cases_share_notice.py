@@ -1,7 +1,8 @@
 """Exercise 04, question 5: a notice that an owner can act on, and that harms nobody.
 
-The learner's function is called for several leaks. What its letter must hold and must not hold was
-put into each of them, so that nothing is judged by taste. All of it is invented; the addresses are
+The learner's function is called for several leaks, and returns a letter in parts, each with a name.
+What a part must hold was put into the leak, and is looked for in that part alone; what no part may
+hold was put into it too. Tone and intent are not judged. All of it is invented; the addresses are
 kept for examples (RFC 5737, RFC 6761).
 """
 
@@ -9,9 +10,13 @@ import copy
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parseaddr
+from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
+from leftopen.checks import what_the_cases_share_letter as letter
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.learner import Draw
@@ -30,33 +35,26 @@ _ENGINES = {
 }
 _TABLES = ("visits", "residents", "door_log", "sightings", "cards", "appointments", "plates")
 _OWNERS = ("clinic", "college", "harbour", "library", "museum", "tramway")
-_WORDS = "rewards?|bounty|bounties|payments?|fees?|donations?|compensations?|invoices?"
-_MONEY = re.compile(
-    rf"\b({_WORDS}|(pay|send|transfer|owe) (me|us)|you (must |have to |should )?pay|please pay)\b",
-    re.IGNORECASE,
-)
-_CURRENCY = r"[€$£]|\b(EUR|USD|GBP|BTC|XMR)\b"
-_AMOUNT = re.compile(
-    rf"({_CURRENCY})\s?\d|\d\s?({_CURRENCY})|\d\s?(euros?|dollars?|bitcoins?)\b", re.IGNORECASE
-)
-_DENIED = re.compile(r"\b(no|not|nothing|never|none|neither|nor|without)\b|n['’]t\b", re.IGNORECASE)
-_CONDITION = re.compile(r"\b(if|unless|until|else|but)\b", re.IGNORECASE)
-_CLAUSE = re.compile(r",|\b(?:unless|until|else|but)\b", re.IGNORECASE)
-_TELLING = 7  # digits of a number that tell whose it is
-_ZONE = re.compile(r"\b(UTC|GMT)\b|\+00:?00|\d\s?Z\b", re.IGNORECASE)
-
-_LOOKED_FOR = {
-    "record_attached": ("look in the letter for a value of the record", "there it is"),
-    "password_quoted": ("look in the letter for the password", "there it is"),
-    "reward_asked": ("look in the letter for an amount, or a reward that is asked for", "found"),
-    "no_address": ("look in the letter for address and port", "not both are there"),
-    "nothing_seen": ("look in the letter for each table and its number of rows", "not all there"),
-    "no_time": ("look in the letter for day, hour and minute, in UTC", "not there"),
-    "local_time": ("look in the letter for day, hour and minute, in UTC", "not there"),
-    "no_zone": ("look in the letter for the word UTC", "not there"),
-    "no_command": ("look in the letter for the command", "not there"),
-    "no_way_back": ("look in the letter for the finder's address", "not there"),
+_STEPS = {
+    "": "Close port {} to everybody outside, in the firewall, and keep the log.",
+    "first_destroys": "Delete the tables, so that nobody can read them.",
+    "first_destroys ": "Empty the log, and start the server again.",
+    "first_is_slow": "Order a new server, and move the tables there next month.",
 }
+_KEPT = ("no record", "the list of the tables", "the names of the fields")
+PARTS = ("What", "Where", "Tables", "Seen", "First", "Check", "We kept", "Contact")
+"""Parts that each letter has; "Tables" is a dict, and all others are texts."""
+
+MORE = ("How we know", "Then")
+"""Parts that a letter may have."""
+
+
+class Letter(NamedTuple):
+    """A letter: its addresses, its table of rows, and its texts by the names of the parts."""
+
+    to: list[str]
+    rows: dict[str, int]
+    texts: dict[str, str]
 
 
 def leaks(number: int) -> list[dict[str, object]]:
@@ -85,6 +83,8 @@ def _leak(draw: Draw, n: int) -> dict[str, object]:
             for name in draw.shuffle(f"tables {n}", _TABLES)[:2]
         },
         "seen": seen.isoformat(),
+        "steps": draw.shuffle(f"steps {n}", [step.format(port) for step in _STEPS.values()]),
+        "kept": _KEPT[n % len(_KEPT)],
         "command": command.format(address, port),
         "finder": f"{draw.pick(f'finder {n}', ('ann', 'bo', 'cai', 'dov'))}@watchers.example",
         "owner": None if n in _NO_OWNER else f"it@{owner}.example",
@@ -100,9 +100,17 @@ def _record(draw: Draw, n: int) -> dict[str, str]:
     drawn = [1 + draw.number(f"district {n}", 90), 9_000 + draw.number(f"born {n}", 20_000),
              draw.number(f"sequence {n}", 1_000)]  # fmt: skip
     number = identifiers.resident_ids(*np.array(drawn)[:, None]).tobytes().decode()
-    person = draw.number(f"person {n}", 100_000)
-    phone = identifiers.telephones(np.array([person]), 4).tobytes().decode()
-    return {"name": f"Person-{person:07}", "number": number, "phone": phone}
+    # A telephone number that does not end as the one of the lesson's letter.
+    person = next(
+        each
+        for k in range(100)
+        if not _phone(each := draw.number(f"person {n} {k}", 100_000)).endswith("23")
+    )
+    return {"name": f"Person-{person:07}", "number": number, "phone": _phone(person)}
+
+
+def _phone(person: int) -> str:
+    return identifiers.telephones(np.array([person]), 4).tobytes().decode()
 
 
 def _task(draw: Draw) -> Task:
@@ -114,6 +122,8 @@ def _task(draw: Draw) -> Task:
         "engine": "what answered",
         "tables": "what stood in it, with the number of rows",
         "seen": "when you saw it, by your own clock",
+        "steps": "the first of them is one of these; the others are wrong",
+        "kept": "what you have kept of what you saw",
         "command": "shows whether it is still open, and no record",
         "finder": "where you can be reached",
         "owner": "who runs the server; None where nobody knows",
@@ -128,121 +138,180 @@ def _task(draw: Draw) -> Task:
 
 def _check(at: Attempt, notice: Callable[[dict], dict]) -> str:
     """Each leak's letter goes where it should, holds what helps, and nothing that harms."""
-    for n, leak in enumerate(leaks(at.task["number"]), 1):
+    asked = leaks(at.task["number"])
+    for n, leak in enumerate(asked, 1):
         who = f"leak {n}"
         at.values.update(leak=n, total=_LEAKS)
         try:
-            to, text = _parts(notice(copy.deepcopy(leak)))
+            given = notice(copy.deepcopy(leak))
         except Exception as error:
             if leak["owner"] is None:
-                at.note(who, "nobody knows its owner", type(error).__name__)
+                at.note(who, "nobody knows its owner", f"your function ended with {error!r}")
                 return "nobody_told"
             raise
-        at.note(who, "the letter goes to", ", ".join(to) or "nobody")
-        if found := _harm(leak, to, text) or _lack(at, leak, text):
-            if found in _LOOKED_FOR:
-                at.note(who, *_LOOKED_FOR[found])
+        read = _read(given, leak)
+        at.note(who, "the letter goes to", ", ".join(read.to) or "nobody")
+        found = (
+            _receivers(at, read.to, leak, asked)
+            or _harm(at, read, leak)
+            or _lack(at, read, leak, asked)
+        )
+        if found:
             return found
         at.note(who, "what the reader needs, and no record", "so it is")
     return RIGHT
 
 
-def _parts(answer: object) -> tuple[list[str], str]:
-    shape = '`notice` must return a dict with "to", a list of addresses, and "text", a str'
-    if not isinstance(answer, Mapping) or not {"to", "text"} <= set(answer):
-        raise BadAnswer(f"{shape}; it returned a {type(answer).__name__}")
-    to, text = answer["to"], answer["text"]
-    if not isinstance(to, list | tuple | set) or not all(isinstance(each, str) for each in to):
-        raise BadAnswer(f'{shape}; "to" is {to!r}')
-    if not isinstance(text, str):
-        raise BadAnswer(f'{shape}; "text" is a {type(text).__name__}')
-    return sorted(to), text
+def _read(given: object, leak: dict) -> Letter:
+    """A letter from what the learner's function returned; the case of the names does not count."""
+    names = {name.casefold(): name for name in ("to", *PARTS, *MORE)}
+    if not isinstance(given, Mapping):
+        raise BadAnswer(
+            f"`notice` must return a dict with the parts to, {', '.join(PARTS)}; it returned a "
+            f"{type(given).__name__}"
+        )
+    parts = {}
+    for key, value in given.items():
+        name = names.get(str(key).strip().casefold())
+        if name is None:
+            raise BadAnswer(
+                f"`notice` returned a part {key!r}. The parts are to, {', '.join(PARTS)}; "
+                f"{' and '.join(MORE)} may be there too"
+            )
+        parts[name] = value
+    rows = parts.pop("Tables", {})
+    if not isinstance(rows, Mapping) or not all(_is_count(n) for n in rows.values()):
+        raise BadAnswer(
+            '"Tables" must be a dict: the name of each table, with its number of rows as an int; '
+            f"it is {rows!r}"
+        )
+    to = _addresses(parts.pop("to", []), leak)
+    for name, value in parts.items():
+        if not isinstance(value, str):
+            raise BadAnswer(f'"{name}" must be a str; it is a {type(value).__name__}')
+    return Letter(to, {str(name): int(n) for name, n in rows.items()}, parts)
 
 
-def _harm(leak: dict, to: list[str], text: str) -> str:
-    """What the letter does that it must not, or nothing."""
+def _is_count(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _addresses(to: object, leak: dict) -> list[str]:
+    shape = '"to" must be a list of addresses, each a str'
+    if not isinstance(to, list | tuple | set):
+        raise BadAnswer(f"{shape}; it is {to!r}")
+    if leak["owner"] is None and None in to:
+        if any(to):
+            raise BadAnswer(f"{shape}; there is a None in it, where nobody knows the owner")
+        to = []
+    if not all(isinstance(each, str) for each in to):
+        raise BadAnswer(f"{shape}; it is {to!r}")
+    return sorted(parseaddr(each)[1].casefold() or each for each in to)
+
+
+def _receivers(at: Attempt, to: list[str], leak: dict, asked: list[dict]) -> str:
+    """What is wrong with who gets the letter, or nothing."""
     known = {leak[name] for name in ("owner", "provider", "newspaper", "finder")}
+    elsewhere = {other[name] for other in asked for name in ("owner", "provider", "finder")}
     if leak["newspaper"] in to:
         return "public_first"
-    if set(to) - known:
-        return "somebody_else"
+    if strangers := set(to) - known:
+        at.values["found"] = min(strangers)
+        return "another_leak" if strangers <= elsewhere else "somebody_else"
     if leak["owner"] is None and leak["provider"] not in to:
         return "nobody_told"
     if leak["owner"] is not None and leak["owner"] not in to:
         return "owner_not_told"
-    if any(_tells(text, value) for value in leak["record"].values()):
-        return "record_attached"
-    if leak["password"] in text:
+    return ""
+
+
+def _harm(at: Attempt, read: Letter, leak: dict) -> str:
+    """What stands in the letter and must not, or nothing."""
+    text = "\n".join([*read.texts.values(), *read.rows])
+    if leak["newspaper"] in text.casefold():
+        return "public_first"
+    for key, value in leak["record"].items():
+        if piece := letter.piece_in(text, _pieces(leak, key, value)):
+            at.note(f"leak {at.values['leak']}", f"a piece of the {key} of the record", piece)
+            at.values.update(key=key, found=piece)
+            return "record_attached"
+    if piece := letter.piece_in(text, letter.pieces(leak["password"])):
+        at.note(f"leak {at.values['leak']}", "a piece of the password", piece)
+        at.values["found"] = piece
         return "password_quoted"
-    return "reward_asked" if asks_for_money(text) else ""
+    for part, words in read.texts.items():
+        if part != "Seen" and (found := letter.demand(words)):
+            at.values.update(part=part, found=found)
+            return "demand_made"
+    return ""
 
 
-def _tells(text: str, value: str) -> bool:
-    """Whether a value stands in the text, or the last digits of it, however it is written."""
-    plain, digits = _bare(text), re.sub(r"\D", "", value)[-_TELLING:]
-    return _bare(value) in plain or digits in plain
+def _pieces(leak: dict, key: str, value: str) -> set[str]:
+    """The pieces of a value that tell whose it is, and stand in nothing that a letter may hold."""
+    if key == "phone":  # the digits before are those of every invented number
+        return {letter.bare(value)[-letter.PIECE :]}
+    digits = "".join(sign for sign in value if sign.isdigit())
+    seen = datetime.fromisoformat(leak["seen"])
+    allowed = [leak["address"], leak["port"], leak["command"], leak["finder"], leak["tables"]]
+    allowed += [f"{each:%Y%m%d%H%M%S %d%m%Y%H%M}" for each in (seen, seen.astimezone(UTC))]
+    plain = letter.bare(" ".join(map(str, allowed)))
+    return {piece for piece in letter.pieces(digits) if piece not in plain}
 
 
-def _bare(text: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", text.lower())
-
-
-def asks_for_money(text: str) -> bool:
-    """Whether an amount stands in the text, or a reward that is spoken of and not denied.
-
-    A denial counts for its sentence; in a sentence with a condition, for its clause.
-    """
-    if _AMOUNT.search(text):
-        return True
-    plain = re.sub(r"\bnot? later than\b", "", text, flags=re.IGNORECASE)
-    for sentence in re.split(r"[.;:!?\n]+", plain):
-        clauses = _CLAUSE.split(sentence) if _CONDITION.search(sentence) else [sentence]
-        if any(_MONEY.search(clause) and not _DENIED.search(clause) for clause in clauses):
-            return True
-    return False
-
-
-def _lack(at: Attempt, leak: dict, text: str) -> str:
-    """What the reader needs and does not find, or nothing."""
-    plain = re.sub(r"(?<=\d)[,.'’_\u00a0\u202f ](?=\d{3}\b)", "", text)
-    address = re.escape(str(leak["address"]))
-    if not re.search(rf"(?<![\d.]){address}(?!\.?\d)", text) or not _has(leak["port"], text):
-        return "no_address"
-    for table, rows in leak["tables"].items():
-        if table not in text or not (_has(rows, text) or _has(rows, plain)):
-            at.values["table"] = table
-            return "nothing_seen"
-    if told := _time(datetime.fromisoformat(str(leak["seen"])), text):
-        return told
-    if " ".join(str(leak["command"]).split()) not in " ".join(text.split()):
+def _lack(at: Attempt, read: Letter, leak: dict, asked: list[dict]) -> str:
+    """What the reader needs and does not find in its part, or nothing."""
+    texts = {part: " ".join(text.split()) for part, text in read.texts.items()}
+    for part in PARTS:
+        if part != "Tables" and not texts.get(part):
+            at.values["part"] = part
+            return "part_left_out"
+    if not _stands(leak["address"], texts["Where"]) or not _stands(leak["port"], texts["Where"]):
+        others = [other["address"] for other in asked if other["address"] != leak["address"]]
+        found = next((each for each in others if _stands(each, texts["Where"])), "")
+        at.values["found"] = found
+        return "another_leak" if found else "no_address"
+    if str(leak["engine"]).casefold() not in texts["What"].casefold():
+        return "no_engine"
+    if wrong := _rows(at, read.rows, leak["tables"]):
+        return wrong
+    here = datetime.fromisoformat(leak["seen"])
+    if wrong := letter.moment(texts["Seen"], here.astimezone(UTC), here):
+        at.values["seen"] = texts["Seen"]
+        return wrong
+    if wrong := _first(texts["First"], leak):
+        return wrong.strip()
+    if " ".join(leak["command"].split()) not in texts["Check"]:
         return "no_command"
-    return "" if leak["finder"] in text else "no_way_back"
+    kept = {each for each in _KEPT if each in texts["We kept"].casefold()}
+    if leak["kept"] not in kept or kept - {leak["kept"], "no record"}:
+        at.values["kept"] = leak["kept"]
+        return "kept_untrue"
+    return "" if leak["finder"] in texts["Contact"].casefold() else "no_way_back"
 
 
-def _has(number: object, text: str) -> bool:
-    return bool(re.search(rf"(?<!\d){number}(?!\d)", text))
+def _stands(value: object, text: str) -> bool:
+    """Whether an address or a number stands in the text, and not as a part of a longer one."""
+    return bool(re.search(rf"(?<!\d)(?<!\d\.){re.escape(str(value))}(?!\.?\d)", text))
 
 
-def _time(seen: datetime, text: str) -> str:
-    """What is wrong with the time in the text, or nothing."""
-    if _stands(seen.astimezone(UTC), text):
-        return "" if _ZONE.search(text) else "no_zone"
-    return "local_time" if _stands(seen, text) else "no_time"
+def _rows(at: Attempt, given: dict[str, int], right: dict[str, int]) -> str:
+    """What is wrong with the tables, or nothing."""
+    for table, rows in right.items():
+        if given.get(table) != rows:
+            at.values.update(table=table, rows=f"{rows:,}")
+            mixed = set(given) == set(right) and sorted(given.values()) == sorted(right.values())
+            return "rows_mixed" if mixed else "nothing_seen"
+    if strange := set(given) - set(right):
+        at.values["table"] = min(strange)
+        return "nothing_seen"
+    return ""
 
 
-def _stands(moment: datetime, text: str) -> bool:
-    """Whether a moment stands in the text, in one of the usual forms of a day."""
-    text = re.sub(r"(?<=\d)(st|nd|rd|th)\b", "", text)
-    forms = ["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"]
-    for month in ("%B", "%b"):
-        for day in ("%d", str(moment.day)):
-            forms += [f"{day} {month} %Y", f"{month} {day}, %Y"]
-    days = [moment.strftime(form) for form in forms]
-    hours = [f"{moment:%H:%M}", f"{moment:%H.%M}", f"{moment.hour}:{moment:%M}"]
-    hours += [f"{moment.hour % 12 or 12}:{moment:%M} "]
-    return any(day in text for day in days) and any(
-        re.search(rf"(?<![\d:]){re.escape(hour)}", text) for hour in hours
-    )
+def _first(text: str, leak: dict) -> str:
+    """What is wrong with the first step, or nothing; a full stop at its end does not count."""
+    steps = {step.format(leak["port"]).rstrip("."): name for name, step in _STEPS.items()}
+    named = [name for step, name in steps.items() if step.casefold() in text.casefold()]
+    return "no_first" if not named else next((name for name in named if name), "")
 
 
 QUESTION = Question(asks={"notice": Callable}, check=_check, task=_task)
