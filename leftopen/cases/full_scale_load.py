@@ -83,7 +83,7 @@ def load_full(
         contextlib.closing(Wire(lab.inside.port)) as wire,
         ThreadPoolExecutor(1, "leftopen-load") as calls,
         tqdm(
-            total=2 * rows, unit=" documents", unit_scale=True, leave=False, disable=not progress
+            total=2 * rows, unit=" steps", unit_scale=True, leave=False, disable=not progress
         ) as bar,
     ):
         loads = [_Load(table, wire, calls, bar) for table in tables]
