@@ -35,7 +35,7 @@ def letter(leak, **instead):
         "Where": f"{leak['address']}, port {leak['port']}",
         "Tables": leak["tables"],
         "Seen": f"{utc(leak):%Y-%m-%d %H:%M} UTC",
-        "First": next(step for step in leak["steps"] if step.startswith("Close port")),
+        "First": next(s for s in leak["steps"].values() if s.startswith("Close port")),
         "Check": leak["command"],
         "We kept": leak["kept"],
         "Contact": leak["finder"],
@@ -56,7 +56,7 @@ def test_the_leaks_of_a_learner_ask_for_all_that_is_judged(number):
     assert all(here(leak).utcoffset() for leak in leaks)
     assert any(here(leak).date() != utc(leak).date() for leak in leaks)
     assert len({leak["kept"] for leak in leaks}) == 3
-    assert len({tuple(leak["steps"]).index(letter(leak)["First"]) for leak in leaks}) > 1
+    assert len({tuple(leak["steps"].values()).index(letter(leak)["First"]) for leak in leaks}) > 1
     for leak in leaks:
         assert len(set(leak["tables"].values())) == 2  # so that names and numbers can be mixed up
         said = "\n".join(map(str, letter(leak).values()))
@@ -183,7 +183,7 @@ def test_an_address_in_the_command_alone_is_not_where(ex):
 @pytest.mark.parametrize("start", ["Delete the tables", "Empty the log", "Order a new server"])
 def test_a_wrong_step_is_wrong_beside_the_right_one_too(ex, start):
     def first(leak):
-        return next(step for step in leak["steps"] if step.startswith(start))
+        return next(step for step in leak["steps"].values() if step.startswith(start))
 
     wrong = {"first_destroys", "first_is_slow"}
     assert told(ex, First=first) in wrong
@@ -254,6 +254,8 @@ def test_naming_the_kinds_of_data_is_no_record(ex):
         "No record. We told nobody else, and publish no address while it is open.",
         "finder@example.org, or +1-290-555-0123, every day.",
         "We will publish nothing about it.",
+        "We tell nobody, nor do we publish the address.",
+        "Ask your lawyer whom else you have to tell.",
         "I can be reached from Monday to Friday, within an hour.",
     ],
 )

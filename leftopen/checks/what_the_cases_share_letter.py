@@ -33,8 +33,8 @@ _DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _DEADLINE = re.compile(
     rf"\bdeadline\b|\bwithin {_NUMBER} (?:hours?|days?|weeks?)\b"
     rf"|\b(?:you have|you get) {_NUMBER} (?:hours?|days?|weeks?)\b|\b(?:by|before|until) {_DAY}\b"
-    r"|\bor else\b|\botherwise (?:the|we|I)\b|\bthe world will know\b|\blawyers?\b"
-    r"|\b(?:we|I)(?: will|'ll|’ll)? publish (?!no\b|nothing\b)\w+",
+    r"|\bor else\b|\botherwise (?:the|we|I)\b|\bthe world will know\b"
+    r"|(?<!nor do )(?<!nor will )\b(?:we|I)(?: will|'ll|’ll)? publish (?!no\b|nothing\b)\w+",
     re.IGNORECASE,
 )
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september",

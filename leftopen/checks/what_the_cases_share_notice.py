@@ -83,7 +83,7 @@ def _leak(draw: Draw, n: int) -> dict[str, object]:
             for name in draw.shuffle(f"tables {n}", _TABLES)[:2]
         },
         "seen": seen.isoformat(),
-        "steps": draw.shuffle(f"steps {n}", [step.format(port) for step in _STEPS.values()]),
+        "steps": _steps(draw, n, port),
         "kept": _KEPT[n % len(_KEPT)],
         "command": command.format(address, port),
         "finder": f"{draw.pick(f'finder {n}', ('ann', 'bo', 'cai', 'dov'))}@watchers.example",
@@ -109,6 +109,12 @@ def _record(draw: Draw, n: int) -> dict[str, str]:
     return {"name": f"Person-{person:07}", "number": number, "phone": _phone(person)}
 
 
+def _steps(draw: Draw, n: int, port: int) -> dict[str, str]:
+    """Steps under letters, in another order for each leak."""
+    texts = [step.format(port) for step in _STEPS.values()]
+    return dict(zip("ABCD", draw.shuffle(f"steps {n}", texts), strict=True))
+
+
 def _phone(person: int) -> str:
     return identifiers.telephones(np.array([person]), 4).tobytes().decode()
 
@@ -122,7 +128,7 @@ def _task(draw: Draw) -> Task:
         "engine": "what answered",
         "tables": "what stood in it, with the number of rows",
         "seen": "when you saw it, by your own clock",
-        "steps": "the first of them is one of these; the others are wrong",
+        "steps": "one of them comes first, and the others are wrong",
         "kept": "what you have kept of what you saw",
         "command": "shows whether it is still open, and no record",
         "finder": "where you can be reached",
