@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -237,15 +238,10 @@ def unicity(ours: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
         title: what the figure says, as a sentence.
     """
     with plt.style.context(_STYLE):
-        fig, ax = _axes(title)
-        for name, shares in ours.items():
-            ax.plot(shares.index, 100 * shares, marker="o", label=name)
-        points = published["points"], 100 * published["share"]
-        ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="the paper")
-        for x, y, name in zip(*points, published["label"], strict=True):
-            _beside(ax, name, x, y)
+        fig, ax = _share_lines(ours, title)
+        _published(ax, published.set_index("points"), ours.iloc[:, 0], "the paper")
         ax.set(xlabel="points known of a person", ylabel="people picked out (%)")
-        ax.set(xlim=(0.8, 5.9), ylim=(-4, 108), xticks=list(ours.index))
+        ax.set(xlim=(0.8, 5.9), xticks=list(ours.index))
         ax.legend(loc="upper left")
     lines = "; ".join(f"{name}: {_shares(shares)}" for name, shares in ours.items())
     theirs = "; ".join(f"{row.points} points {row.label}" for row in published.itertuples())
@@ -253,10 +249,40 @@ def unicity(ours: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
     return Picture(fig, f"{alt}. {lines}. The paper: {theirs}.")
 
 
-def _beside(ax: Axes, name: str, x: float, y: float) -> None:
-    """Write the name of a point to its right, over whatever line runs there."""
-    style = {"va": "center", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
-    ax.annotate(name, (x, y), (9, 0), textcoords="offset points", zorder=3, **style)
+def _share_lines(ours: pd.DataFrame, title: str) -> tuple[Figure, Axes]:
+    """A figure with a line for each column of shares, in percent."""
+    fig, ax = _axes(title)
+    for name, shares in ours.items():
+        ax.plot(shares.index, 100 * shares, marker="o", label=name)
+    ax.set(ylim=(-4, 108))
+    return fig, ax
+
+
+def _published(ax: Axes, published: pd.DataFrame, line: pd.Series, label: str) -> None:
+    """Draw published shares as triangles, each with its name on the side where no line runs.
+
+    Args:
+        ax: where to.
+        published: indexed by where it stands on the x axis; columns ``share`` and ``label``.
+        line: our highest line, as it is drawn.
+        label: what the triangles are.
+    """
+    style = {"marker": "^", "s": 60, "color": "black", "zorder": 3}
+    ax.scatter(published.index, 100 * published["share"], label=label, **style)
+    falls = line.iloc[-1] < line.iloc[0]
+    for x, share, name in published[["share", "label"]].itertuples():
+        left = falls and share < np.interp(x, line.index, line)  # else the line comes down there
+        offset, side = ((-9, 0), "right") if left else ((9, 0), "left")
+        style = {"ha": side, "va": "center", "textcoords": "offset points", "zorder": 3}
+        blank = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        ax.annotate(name, (x, 100 * share), offset, bbox=blank, **style)
+
+
+def _steps_in_words(ax: Axes, steps: pd.Index, names: list[str]) -> None:
+    """A logarithmic x axis on which the steps alone are marked, by their names."""
+    ax.set(xscale="log")
+    ax.set_xticks(steps, names)
+    ax.minorticks_off()
 
 
 def _shares(shares: pd.Series, unit: str = "") -> str:
@@ -273,14 +299,10 @@ def coarser(ours: pd.DataFrame, rule: pd.Series, title: str) -> Picture:
         title: what the figure says, as a sentence.
     """
     with plt.style.context(_STYLE):
-        fig, ax = _axes(title)
-        for name, shares in ours.items():
-            ax.plot(shares.index, 100 * shares, marker="o", label=name)
+        fig, ax = _share_lines(ours, title)
         ax.plot(rule.index, 100 * rule, color="black", linestyle="--", label=rule.name)
-        ax.set(xscale="log", xlabel="length of a time step", ylabel="people picked out (%)")
-        ax.set_xticks(ours.index, [_step(minutes) for minutes in ours.index])
-        ax.minorticks_off()
-        ax.set(ylim=(-4, 108))
+        ax.set(xlabel="length of a time step", ylabel="people picked out (%)")
+        _steps_in_words(ax, ours.index, [_step(minutes) for minutes in ours.index])
         ax.legend(loc="lower left")
     lines = [(name, shares) for name, shares in ours.items()] + [(rule.name, rule)]
     told = "; ".join(f"{name}: {_shares(shares, ' min')}" for name, shares in lines)
@@ -301,17 +323,10 @@ def alone(places: pd.DataFrame, published: pd.DataFrame, title: str) -> Picture:
         title: what the figure says, as a sentence.
     """
     with plt.style.context(_STYLE):
-        fig, ax = _axes(title)
-        for name, shares in places.items():
-            ax.plot(shares.index, 100 * shares, marker="o", label=name)
-        points = published["people"], 100 * published["share"]
-        ax.scatter(*points, marker="^", s=60, color="black", zorder=3, label="published")
-        for x, y, name in zip(*points, published["label"], strict=True):
-            _beside(ax, name, x, y)
-        ax.set(xscale="log", xlabel="people in the place", ylabel="people who are alone (%)")
-        ax.set_xticks(places.index, [f"{people:,}" for people in places.index])
-        ax.minorticks_off()
-        ax.set(ylim=(-4, 108))
+        fig, ax = _share_lines(places, title)
+        _published(ax, published.set_index("people"), places.iloc[:, 0], "published")
+        ax.set(xlabel="people in the place", ylabel="people who are alone (%)")
+        _steps_in_words(ax, places.index, [f"{people:,}" for people in places.index])
         ax.legend(loc="upper right")
     lines = "; ".join(f"{name}: {_shares(shares, ' people')}" for name, shares in places.items())
     theirs = "; ".join(published["label"])

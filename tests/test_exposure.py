@@ -166,6 +166,22 @@ def test_counts_below_five_are_left_out(trains):
     assert row["off"] == 2 / 8
 
 
+def test_a_new_pseudonym_is_drawn_for_each_person_and_hour_and_the_order_tells_nothing():
+    rows = [(person, 7, at(f"{hour:02}:00")) for person in range(40) for hour in (8, 9, 10)]
+    given = seen([*rows, (3, 9, at("08:00"))])
+    made, again = purpose.new_pseudonyms(given), purpose.new_pseudonyms(given)
+    assert purpose.crowd(made).to_dict() == purpose.crowd(given).to_dict()
+    assert made.groupby("person")["at"].nunique().max() == 1
+    assert made["person"].nunique() == 120  # who is seen twice in an hour has one for both
+    both = made[made["at"] == at("08:00")]
+    assert both.groupby("person")["tracker"].nunique().value_counts().to_dict() == {1: 39, 2: 1}
+    assert not set(made["person"]) & set(again["person"])  # drawn, and so not the same twice
+    assert list(made.index) == list(range(121))
+    assert made["at"].is_monotonic_increasing
+    assert all(group["person"].is_monotonic_increasing for _, group in made.groupby("at"))
+    assert list(given["person"].head(3)) == [0, 0, 0]  # what was given is as it was
+
+
 # -- the full scale ---------------------------------------------------------------------------
 
 MEASURED = pd.read_csv(ledger.DATASETS / "full_scale.csv")
@@ -245,6 +261,16 @@ def test_places_are_drawn_by_their_size_beside_what_is_published():
     assert picture.alt.endswith(
         "day: 500 people 100 %, 20000 people 50 %. Published: Sweeney, 87 %."
     )
+
+
+def test_a_published_name_stands_where_no_line_runs():
+    places = pd.DataFrame({"day": [1.0, 0.5]}, index=[500, 20_000])
+    known = pd.DataFrame({"people": 9_330, "share": [0.87, 0.63], "label": ["above", "below"]})
+    (ax,) = plots.alone(places, known, "Alone").fig.axes
+    assert {text.get_text(): text.get_ha() for text in ax.texts} == {
+        "above": "left",
+        "below": "right",
+    }
 
 
 def test_each_fix_has_a_bar_for_each_reader():

@@ -4,6 +4,8 @@ The invented town of the SenseNets case wants to plan its trains. For that it ne
 people are at each station in each hour, and nothing else.
 """
 
+import secrets
+
 import pandas as pd
 
 from leftopen import trace
@@ -37,6 +39,22 @@ def off(answer: pd.Series, true: pd.Series) -> float:
     return float((answer.reindex(true.index, fill_value=0) - true).abs().sum() / true.sum())
 
 
+def new_pseudonyms(points: pd.DataFrame) -> pd.DataFrame:
+    """The same rows, with a new pseudonym for each person at each time.
+
+    It is drawn, not computed: what is computed from the number of a person, whoever knows the
+    numbers computes too. The rows are put in the order of time and pseudonym, and numbered anew, as
+    their order would tell which pseudonyms belong together.
+
+    Args:
+        points: ``person`` and ``at``, no more exact than they are to be kept.
+    """
+    pair = points.groupby(["person", "at"], sort=False).ngroup()
+    drawn = pd.Series([secrets.token_hex(8) for _ in range(pair.nunique())])
+    made = points.assign(person=pair.map(drawn))
+    return made.sort_values(["at", "person"], ignore_index=True)
+
+
 def trains(positions: pd.DataFrame, trackers: pd.DataFrame) -> pd.DataFrame:
     """Ways to keep less, beside what is picked out and by how much the answer is off.
 
@@ -54,7 +72,7 @@ def trains(positions: pd.DataFrame, trackers: pd.DataFrame) -> pd.DataFrame:
     true = crowd(hour[hour["tracker"].isin(stations)])
     steps = trace.coarse(positions, minutes=STEP)
     squares = trace.coarse(positions, minutes=60, metres=SIDE, trackers=trackers)
-    anew = hour.assign(person=hour["person"].astype(str) + hour["at"].dt.strftime(" %H"))
+    anew = new_pseudonyms(hour)
     busiest = hour[hour["at"] == hour["at"].mode()[0]]
     counted = true[true >= LEAST]
     ways = {
@@ -62,7 +80,7 @@ def trains(positions: pd.DataFrame, trackers: pd.DataFrame) -> pd.DataFrame:
         "time cut to an hour": (hour, true),
         "time cut to three hours": (steps, _over_time(steps, true)),
         "squares of four kilometres": (squares, _over_space(squares, trackers, true)),
-        "a new pseudonym each hour": (anew, true),
+        "a new pseudonym each hour": (anew, crowd(anew[anew["tracker"].isin(stations)])),
         "counted, then the last hour kept": (busiest, true),
         "counts alone, none below five": (None, counted),
     }
