@@ -1,5 +1,6 @@
 """Exercise 05, values and the share: right when worked out again, each mistake by its name."""
 
+import functools
 import itertools
 from datetime import timedelta, timezone
 
@@ -43,6 +44,12 @@ def test_each_reading_of_two_points_is_told_by_its_name():
             wanted = {"right": RIGHT, "first_point": "one_point", "second_point": "one_point"}
             assert told(1, task, set(people)) == wanted.get(name, name)
             assert told(1, task, {float(each) for each in people}) == wanted.get(name, name)
+        others = set(scene.found.values())
+        for name, people in scene.further.items():
+            if people in others:
+                continue
+            wanted = "whole_hours" if name == "first_hour_alone" else name
+            assert told(1, task, set(people)) == (wanted if people else "nobody")
         assert told(1, task, set()) == "nobody"
         assert told(1, task, set(range(1, 601))) == "other_people"
 
@@ -71,12 +78,23 @@ def test_the_shares_are_those_of_the_analyses(number):
         assert len(merged.drop_duplicates()) == len(tables.known.drop_duplicates())
 
 
+def changed_share(change, positions, known):
+    return change(share_check.share(positions, known))
+
+
 def test_each_mistake_about_a_share_is_told_by_its_name():
     for task in tasks(2)[:1]:
         assert told(2, task, with_matches) == RIGHT
         for name, mistaken in share_check.MISTAKES.items():
             assert told(2, task, mistaken) == name
-        assert told(2, task, lambda positions, known: 0.123) == "another_share"
+        assert told(2, task, lambda positions, known: 0.123) == "arguments_ignored"
+        for change, wanted in (
+            (lambda share: 0.9 * share, "another_share"),
+            (lambda share: round(share, 2), "rounded_too_much"),
+            (lambda share: round(share, 3), RIGHT),
+        ):
+            changed = functools.partial(changed_share, change)
+            assert told(2, task, changed) == wanted
         with pytest.raises(BadAnswer, match="Return a number"):
             told(2, task, lambda positions, known: None)
 
@@ -128,6 +146,9 @@ def test_each_mistake_about_groups_is_told_by_its_name():
             assert told(4, task, right, size) == (RIGHT if name == "right" else name)
         assert told(4, task, right, 5_000) == "another_k"
         assert told(4, task, dict.fromkeys(right, 0.77), k) == "other_shares"
+        assert told(4, task, dict.fromkeys(right, 40), k) == "counts_not_shares"
+        with pytest.raises(BadAnswer, match="has no keys"):
+            told(4, task, {}, k)
         with pytest.raises(BadAnswer, match="Its keys are the districts"):
             told(4, task, {"Nowhere": 0.5}, k)
         with pytest.raises(BadAnswer, match="Give a share"):
@@ -155,7 +176,8 @@ def test_the_exposure_is_that_of_the_lesson_and_each_mistake_has_its_name(number
     task = next(each for each in tasks(6) if each["number"] == number)
     assert told(6, task, before, numbers.removed) == RIGHT
     for name, value in numbers.mistaken().items():
-        assert told(6, task, value, numbers.removed) == name
+        wanted = "one_list_alone" if name in ("town_alone", "county_alone") else name
+        assert told(6, task, value, numbers.removed) == wanted
     for name, value in numbers.mistaken_share().items():
         assert told(6, task, before, value) == name.split()[0]
     assert told(6, task, before * 1.5, numbers.removed) == "another_exposure"

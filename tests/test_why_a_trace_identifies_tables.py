@@ -1,5 +1,9 @@
 """Exercise 05, the questions whose answer is a table: what it tells, and what it still serves."""
 
+import functools
+import hashlib
+import hmac
+import random
 import secrets
 
 import pandas as pd
@@ -32,13 +36,64 @@ def anew(rows):
     return rows.assign(person=groups.map(fresh))
 
 
+def renamed(rows, name):
+    """Rows with pseudonyms that ``name`` makes of a number and an hour."""
+    return rows.assign(
+        person=[name(p, at.hour) for p, at in zip(rows["person"], rows["at"], strict=True)]
+    )
+
+
+# What anybody who has the code makes again: pseudonyms of a number and an hour.
+BY_RULE = {
+    "a hash": lambda p, h: hashlib.md5(f"{p}-{h}".encode()).hexdigest(),
+    "with a key": lambda p, h: hmac.new(b"key", f"{p}-{h}".encode(), "sha256").hexdigest(),
+    "a product": lambda p, h: p * (h + 101),
+    "a sum": lambda p, h: p + 1_000_003 * h,
+    "a remainder": lambda p, h: (p * 7_919 + h * 104_729) % 1_000_003,
+    "bits": lambda p, h: (p ^ (h * 37)) + 5_000 * h,
+    "backwards": lambda p, h: f"{h}{p:04d}"[::-1],
+    "a seed": lambda p, h: random.Random(p * 24 + h).random(),
+    "remembered": functools.cache(lambda p, h: secrets.token_hex(8)),
+}
+
+
 def by_minutes(positions, minutes):
     return positions.assign(at=positions["at"] + pd.to_timedelta(minutes, unit="min"))
 
 
-def releases(places):
+def releases(places, earlier):
     def people(positions):
         return lean(positions, places).groupby(["place", "at"], observed=True)["person"]
+
+    def with_fresh_key(positions):
+        key = secrets.token_bytes()
+        return renamed(
+            lean(positions, places),
+            lambda p, h: hmac.new(key, f"{p}-{h}".encode(), "sha256").hexdigest(),
+        )
+
+    def exchanged_by_lot(positions):
+        rows = lean(positions, places).drop_duplicates()
+        lots = dict(zip(map(tuple, rows[["person", "at"]].to_numpy()), rows["person"], strict=True))
+        for hour in rows["at"].unique():
+            keys = [key for key in lots if key[1] == hour]
+            for key, new in zip(keys, random.sample(keys, len(keys)), strict=True):
+                lots[key] = new[0]
+        points = map(tuple, rows[["person", "at"]].to_numpy())
+        return rows.assign(person=[lots[point] for point in points])
+
+    def with_homes(positions):
+        first = positions.drop_duplicates(["person", "place"]).set_index("person")
+        rows = anew(hourly(positions).assign(old=positions["person"]))
+        for name in ("home street", "workplace"):
+            trackers = first.loc[first["place"] == name, "tracker"]
+            rows[name] = rows["old"].map(trackers)
+        return rows.drop(columns="old")
+
+    def with_a_list(positions):
+        rows = hourly(positions).groupby(["place", "at"], observed=True)["person"]
+        listed = rows.agg(people="nunique", who=lambda people: list(set(people)))
+        return listed.reset_index()
 
     def joined(name, how):
         return lambda p: lean(p, places).assign(**{name: how(lean(p, places))})
@@ -51,6 +106,14 @@ def releases(places):
             lambda p: people(p).nunique().rename("people").reset_index(),
             lambda p: pl.from_pandas(lean(p, places)).lazy(),
             joined("at", lambda rows: rows["at"].dt.strftime("%Y-%m-%d %H:%M")),
+            joined("at", lambda rows: rows["at"].dt.tz_convert("Asia/Shanghai")),
+            joined("at", lambda rows: rows["at"].dt.tz_localize(None)),
+            lambda p: people(p).nunique().rename("people").reset_index().query("people > 2"),
+            lambda p: lean(p, places).set_index("person", drop=False),  # no index is published
+            with_fresh_key,
+            exchanged_by_lot,
+            joined("person", lambda rows: [[each] for each in rows["person"]]),
+            lambda p: (rows := lean(p, places).drop_duplicates()).assign(person=range(len(rows))),
         ],
         "pseudonyms_only": [lambda p: p, lambda p: p.assign(person=p["person"] * 7 % 1_511)],
         "time_exact": [lambda p: p.drop(columns="tracker")],
@@ -75,10 +138,26 @@ def releases(places):
             joined("person", lambda r: r["at"].dt.strftime("%H-") + r["person"].astype(str)),
             joined("person", lambda r: r["at"].dt.strftime("%H") + r["person"].astype(str)),
             joined("person", lambda r: "p" + r["person"].astype(str) + r["at"].dt.strftime("h%H")),
+            lambda p: anew(lean(p, places)).assign(
+                at=lean(p, places)["at"] + pd.to_timedelta(lean(p, places)["person"], unit="ms")
+            ),
+        ],
+        "more_columns": [
             lambda p: anew(lean(p, places)).assign(old=lean(p, places)["person"]).drop_duplicates(
                 ["person", "place"]
             ).drop(columns="person").assign(people=1),
+            with_homes,
+            with_a_list,
         ],
+        "computed_from_the_number": [
+            lambda p, name=name: renamed(lean(p, places), name) for name in BY_RULE.values()
+        ],
+        "same_again": [
+            joined("person", lambda r: r.groupby(["at", "person"]).ngroup().map(
+                dict(enumerate(random.Random(7).sample(range(10**9), len(r))))
+            )),
+        ],
+        "same_for_each_town": [lambda _: people(earlier).nunique().rename("people").reset_index()],
         "order_tells": [
             joined("person", lambda r: r.groupby(["person", "at"]).ngroup()),
             lambda p: anew(lean(p, places).sort_values(["person", "at"])),
@@ -89,7 +168,8 @@ def releases(places):
 @pytest.mark.parametrize("which", [3])
 def test_each_release_is_judged_by_what_it_tells_and_serves(which):
     task = tasks(3)[which]
-    for wanted, functions in releases(task["places"]).items():
+    earlier = coarsen_check.town(task["seed"], tuple(task["places"])).seen
+    for wanted, functions in releases(task["places"], earlier).items():
         for place, coarsen in enumerate(functions):
             assert told(3, task, coarsen) == wanted, (wanted, place)
 
@@ -116,6 +196,22 @@ def test_what_is_no_table_or_lacks_a_column_is_refused():
         told(3, task, lambda positions: positions.drop(columns="at"))
     with pytest.raises(BadAnswer, match="no column person"):
         told(3, task, lambda positions: positions[["at", "place"]])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (lambda at: at.dt.hour, "begins with .*, which is no time"),
+        (lambda at: at.dt.time, "begins with .*, which is no time"),
+        (lambda at: "in the morning", "begins with in the morning, which is no time"),
+        (lambda at: at.dt.strftime("%H:%M"), "not a time of the day"),
+        (lambda at: at - pd.Timedelta(days=3), "not a time of the day"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_time_of_that_day_is_refused(how, message):
+    with pytest.raises(BadAnswer, match=message):
+        told(3, tasks(3)[0], lambda positions: positions.assign(at=how(positions["at"])))
 
 
 def test_differences_of_counts_are_added_whatever_their_sign():
@@ -175,6 +271,9 @@ def lists(task):
             lambda p: good(p).assign(quarter="any").iloc[::-1],
             lambda p: pl.from_pandas(good(p)),
             lambda p: good(p).set_index("sex").reset_index(),
+            lambda p: good(p).set_axis(p.loc[good(p).index, "quarter"]),  # no index is published
+            lambda p: good(p).assign(born="from " + good(p)["born"].astype(str)),
+            lambda p: good(p).astype({"sex": "category", "born": float}),
         ],
         "one_reason_in_a_group": [lambda p: safe(stepped(p, years), k, 1)],
         "small_groups_left": [lambda p: stepped(p, years)],
@@ -196,7 +295,22 @@ def lists(task):
             lambda p: good(p).assign(reason=good(p)["reason"].to_numpy()[::-1]),
             lambda p: safe(stepped(p, years), k, 1).replace({"reason": {"skin": "other"}}),
         ],
-        "rows_invented": [filled],
+        "rows_invented": [filled, lambda p: pd.concat([good(p), good(p).iloc[:5]])],
+        "same_for_each_list": [lambda _: good(clinic.patients(task["seed"]))],
+        "counts_given": [lambda p: good(p).value_counts().reset_index()],
+        "sex_changed": [
+            lambda p: good(p).assign(sex=good(p)["sex"].str[0]),
+            lambda p: good(p).assign(sex=(good(p)["sex"] == "male").astype(int)),
+            lambda p: good(p).replace({"sex": {"male": "female", "female": "male"}}),
+        ],
+        "ends_gathered": [
+            lambda p: safe(stepped(p.assign(born=p["born"].clip(1940)), years), k, least),
+            lambda p: safe(stepped(p.assign(born=p["born"].clip(1940, 2000)), years), k, least),
+        ],
+        "not_the_first_year": [
+            lambda p: good(p).assign(born=good(p)["born"] + 2),
+            lambda p: good(p).assign(born=good(p)["born"] + years - 1),
+        ],
         "nothing_published": [lambda p: p.iloc[:0]],
     }
 
@@ -224,6 +338,17 @@ def test_one_changed_reason_is_seen_where_it_makes_the_group_safe():
 def test_a_list_without_reasons_is_refused():
     with pytest.raises(BadAnswer, match="no column reason"):
         told(5, tasks(5)[0], lambda patients: patients[["sex", "born"]])
+    with pytest.raises(BadAnswer, match="reset_index"):
+        told(5, tasks(5)[0], lambda patients: patients.set_index(["sex", "born"]))
+
+
+def test_years_within_a_step_may_be_told_apart_where_enough_people_are_left():
+    made = clinic.patients(1)
+    assert not clinic_check._later(made, made, 10)
+    assert not clinic_check._later(stepped(made, 5), made, 10)
+    assert clinic_check._later(
+        stepped(made, 5).assign(born=lambda rows: rows["born"] + 1), made, 10
+    )
 
 
 def test_every_learners_purpose_can_be_served():

@@ -26,7 +26,10 @@ class Task(Mapping[str, object]):
 
     def __getitem__(self, name: str) -> object:
         if name not in self._rows:
-            raise KeyError(f"{name!r} is not in this task; it has: {', '.join(self._rows)}")
+            raise KeyError(
+                f"{name!r} is not in this task; it has: {', '.join(self._rows)}. If it is another "
+                "question's, run `task = ex.task(n)` of yours again"
+            )
         return self._rows[name][0]
 
     def __iter__(self) -> Iterator[str]:

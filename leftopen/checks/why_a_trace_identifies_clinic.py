@@ -1,7 +1,8 @@
 """Exercise 05, question 5: a list in which nobody is alone, and no group tells its secret.
 
 The learner's function is tried on two lists. All columns but the reason are what somebody may know.
-No number in the release may be larger than in the list: rows can be left out, and not invented.
+No number in the release may be larger than in the list: rows can be left out, and not invented. A
+number that is larger tells how it came to be: each mistake that explains all of them has its name.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from leftopen.learner import Draw
 from leftopen.synth import clinic
 
 _VARIANTS = 12
-_WIDE = 0.7  # of the steps; where fewer are told apart, they are too wide
+_WIDE = 0.7  # of the steps with enough rows; where fewer are told apart, they are too wide
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def _task(draw: Draw) -> Task:
     )
 
 
-def _cells(rows: pd.DataFrame, years: int) -> pd.Series:
-    """How many rows there are by sex, step of birth years and reason."""
-    step = (_years(rows["born"]) // years * years).rename("step")
+def _cells(rows: pd.DataFrame, years: int, later: int = 0) -> pd.Series:
+    """How many rows there are by sex, step of birth years and reason; born some years later."""
+    step = ((_years(rows["born"]) + later) // years * years).rename("step")
     return rows.groupby([rows["sex"].astype(str), step, rows["reason"].astype(str)]).size()
 
 
@@ -98,21 +99,37 @@ def _look(release: pd.DataFrame, each: Asked) -> Found:
     return Found(groups.transform("size") < each.k, groups.transform("nunique"), beside, exact)
 
 
+def _table(given: object) -> pd.DataFrame:
+    """What was published; a column that is an index is asked for.
+
+    Raises:
+        BadAnswer: it is no frame, or lacks a column because of an index or altogether.
+    """
+    release = as_pandas(given, "publish")
+    index = set(getattr(getattr(given, "index", None), "names", ()))
+    must_have(release, "publish", ["reason", *sorted({"sex", "born"} & index)])
+    return release
+
+
 def _check(at: Attempt, publish: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
     """Both lists: groups large enough, reasons enough, and the counts that are needed."""
     seed = at.task["seed"]
     each = asked(seed - 1_501)
+    earlier = None
     for what, number in (("your list", seed), ("another list", seed + 77)):
         patients = clinic.patients(number)
-        release = as_pandas(publish(patients.copy()), "publish")
+        release = _table(publish(patients.copy()))
         at.note(what, "rows that are published", f"{len(release)} of {len(patients)}")
         if release.empty:
             return "nothing_published"
-        must_have(release, "publish", ["reason"])
+        if earlier is not None and release.equals(earlier):
+            return "same_for_each_list"
         for column in ("sex", "born"):
             if column not in release or release[column].nunique() < 2:
                 at.values["column"] = column
                 return "column_dropped"
+        if _are_counts(release, patients):
+            return "counts_given"
         found = _look(release, each)
         least = int(found.reasons.min())
         at.note(what, f"rows in groups of fewer than {each.k}", str(int(found.small.sum())))
@@ -121,27 +138,90 @@ def _check(at: Attempt, publish: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
         for told in (_useless(at, patients, release, each, found), _tells(at, found, each)):
             if told:
                 return told
+        earlier = release
     return RIGHT
+
+
+def _are_counts(release: pd.DataFrame, patients: pd.DataFrame) -> bool:
+    """Whether a column counts patients: its sum is theirs, and the rows are far fewer."""
+    beside = release.drop(columns=["sex", "born", "reason", "quarter"], errors="ignore")
+    sums = beside.select_dtypes("number").sum()
+    few = len(release) < len(patients) / 2
+    return few and sums.between(len(patients) / 2, len(patients)).any()
 
 
 def _useless(
     at: Attempt, patients: pd.DataFrame, release: pd.DataFrame, each: Asked, found: Found
 ) -> str:
     """Why the release does not serve its purpose, or nothing."""
-    true, given = _cells(patients, each.years), _cells(release, each.years)
-    more = given.sub(true, fill_value=0)
-    if (more > 0).any():
-        if len(release) > len(patients):
-            return "rows_invented"
-        steps = [len(cells.groupby(level=[0, 1]).sum()) for cells in (given, true)]
-        if steps[0] < _WIDE * steps[1]:
-            return "steps_too_wide"
-        level = more.groupby(level=[0, 1]).sum()
-        return "steps_elsewhere" if (level > 0).any() else "reasons_changed"
+    given, true = _cells(release, each.years), _cells(patients, each.years)
+    if _exceeds(given, true):
+        return _too_many(at, patients, release, each)
+    if _later(release, patients, each.years):
+        return "not_the_first_year"
     lost = 1 - given.sum() / len(patients)
     at.note("the purpose", f"rows lost, at most {each.lost} %", f"{100 * lost:.1f} %")
     at.values["percent"] = f"{100 * lost:.1f}"
     return "too_much_left_out" if 100 * lost > each.lost else ""
+
+
+def _exceeds(given: pd.Series, true: pd.Series) -> bool:
+    """Whether a number is larger than in the list."""
+    return bool((given.sub(true, fill_value=0) > 0).any())
+
+
+def _later(release: pd.DataFrame, patients: pd.DataFrame, years: int) -> bool:
+    """Whether somebody is given a year of the step that is later than that of birth.
+
+    The first year of a step is none. So within a step no more rows begin at a year or after it than
+    people were born from then on.
+    """
+    for year in range(1, years):
+        late = (rows[_years(rows["born"]) % years >= year] for rows in (release, patients))
+        given, true = (
+            _cells(rows, years).groupby(level=[0, 1]).sum() if len(rows) else pd.Series(dtype=int)
+            for rows in late
+        )
+        if len(given) and _exceeds(given, true):
+            return True
+    return False
+
+
+def _too_many(at: Attempt, patients: pd.DataFrame, release: pd.DataFrame, each: Asked) -> str:
+    """The mistake by which numbers came to be larger than in the list."""
+    given, true = _cells(release, each.years), _cells(patients, each.years)
+    sexes = sorted(set(patients["sex"]))
+    if not set(release["sex"].astype(str)) <= set(sexes):
+        return "sex_changed"
+    swapped = release.assign(sex=release["sex"].map(dict(zip(sexes, sexes[::-1], strict=True))))
+    if not _exceeds(_cells(swapped, each.years), true):
+        return "sex_changed"
+    if len(release) > len(patients):
+        return "rows_invented"
+    groups, all_groups = (cells.groupby(level=[0, 1]).sum() for cells in (given, true))
+    if len(groups) < _WIDE * (all_groups >= each.k).sum() and not _ends(groups, all_groups):
+        return "steps_too_wide"
+    if not _exceeds(groups, all_groups):
+        return "reasons_changed"
+    if _ends(groups, all_groups):
+        return "ends_gathered"
+    moved = (years for years in range(-each.years + 1, each.years) if years)
+    if any(not _exceeds(given, _cells(patients, each.years, years)) for years in moved):
+        return "steps_elsewhere"
+    return "rows_invented"
+
+
+def _ends(groups: pd.Series, all_groups: pd.Series) -> bool:
+    """Whether only the first and the last step have more, by those before and after them."""
+    steps, every = (each.index.get_level_values(1) for each in (groups, all_groups))
+    first, last = steps.min(), steps.max()
+    gathered = every.where(every > first, first)
+    gathered = gathered.where(gathered < last, last)
+    sexes = all_groups.index.get_level_values(0)
+    explained = all_groups.groupby([sexes, gathered]).sum()
+    many = groups.sub(all_groups, fill_value=0)
+    many = set(many[many > 0].index.get_level_values(1))
+    return bool(many) and many <= {first, last} and not _exceeds(groups, explained)
 
 
 def _tells(at: Attempt, found: Found, each: Asked) -> str:

@@ -2,17 +2,21 @@
 
 The function is tried on two towns. What its table tells apart from the person is a point; people
 are picked out as :func:`leftopen.trace.unicity` says. Traces that were cut are put together again
-where the table itself tells how.
+where the table itself tells how. New pseudonyms have to be drawn by lot in each call: what is the
+same in a second one can be made again by whoever has the code.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 import pandas as pd
 
 from leftopen import trace
+from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.why_a_trace_identifies_town import as_pandas, must_have, positions
 from leftopen.learner import Draw
@@ -21,13 +25,16 @@ PEOPLE, ROWS = 1_500, 9_000
 _VARIANTS = 8
 _POINTS = (2, 3, 4)
 _AGAIN = 4  # points of a trace that is put together again
-_BACK = 0.5  # so many of the traces must come back; by chance it is far fewer
+_BACK = 0.7  # so many of the traces must come back; by chance it is half, where people swap
 _NOTHING = 0.05  # a share of all who should be counted
 _PARTS = 6  # of a pseudonym that is a text
 _MANY = 100  # values of a column that could stand for people
+_AGAIN_SAME = 0.98  # by lot, numbers from 1 within the hour are the same for far fewer
 _HOUR = "hour of at"  # a column that no learner has
+_DAY = pd.Timestamp("2019-02-12", tz="UTC")
 
-_OWN = ("person", "people", "place", "at", _HOUR)
+_COUNTS = ("place", "at", "people")
+_ROWS = ("person", "place", "at", "tracker")
 
 
 @dataclass(frozen=True)
@@ -158,47 +165,110 @@ def _runs(rows: pd.DataFrame) -> pd.Series:
     return (rows[_HOUR] < rows[_HOUR].shift()).cumsum()
 
 
-def put_together(release: pd.DataFrame, places: tuple[str, str], of: Town) -> str:
-    """How the traces come back, or nothing: a number that stayed, or the order of the rows."""
-    rows = release[release["place"].isin(places)].reset_index(drop=True)
+def _back(rows: pd.DataFrame, who: pd.Series, of: Town) -> bool:
+    """Whether most traces come back when rows of the same value are taken for one person's."""
+    return len(of.traces & _traces(rows, who)) > _BACK * len(of.traces)
 
-    def back(ordered: pd.DataFrame, who: pd.Series) -> bool:
-        return len(of.traces & _traces(ordered, who)) > _BACK * len(of.traces)
 
-    beside = [rows[c] for c in rows if c not in _OWN and rows[c].nunique() > _MANY]
-    orders = [rows]
-    if "person" in rows:
-        if back(rows, rows["person"]):  # a whole trace is kept, and its points have been tried
-            return ""
-        beside += _numbers(rows["person"])
-        by_pseudonym = pd.Series(pd.factorize(rows["person"], sort=True)[0])
-        orders.append(rows.iloc[by_pseudonym.argsort(kind="stable")])
-    if any(back(rows, each) for each in beside):
+def put_together(rows: pd.DataFrame, of: Town) -> str:
+    """How cut traces come back, or nothing: a number that stayed, or the order of the rows."""
+    within = (rows["at"] - rows[_HOUR]).dt.total_seconds()
+    beside = [each for each in (within, rows.get("tracker")) if each is not None]
+    beside = [each for each in beside if each.nunique() > _MANY]
+    by_pseudonym = pd.Series(pd.factorize(rows["person"], sort=True)[0])
+    orders = [rows, rows.iloc[by_pseudonym.argsort(kind="stable")]]
+    if any(_back(rows, each, of) for each in itertools.chain(beside, _numbers(rows["person"]))):
         return "number_left"
-    return "order_tells" if any(back(each, _runs(each)) for each in orders) else ""
+    return "order_tells" if any(_back(each, _runs(each), of) for each in orders) else ""
+
+
+def _pseudonyms(rows: pd.DataFrame) -> set[tuple]:
+    return set(zip(rows["place"], rows[_HOUR], rows["person"].astype(str), strict=True))
+
+
+def _numbering(rows: pd.DataFrame) -> bool:
+    """Whether the people of an hour are numbered one after another, which tells no number."""
+    number = pd.to_numeric(rows["person"], errors="coerce")
+    for columns in ([_HOUR], [_HOUR, "place"]):
+        found = number.groupby([rows[column] for column in columns]).agg(["min", "max", "nunique"])
+        if (found["max"] - found["min"] + 1 == found["nunique"]).all():
+            return True
+    return False
+
+
+def not_by_lot(rows: pd.DataFrame, again: pd.DataFrame, of_half: pd.DataFrame) -> str:
+    """How the pseudonyms are made, if it is not by lot in each call, or nothing.
+
+    Args:
+        rows: what the function made of a town, at the places that count.
+        again: what it made of the same town in another call.
+        of_half: what it made of half of its people.
+    """
+    first = _pseudonyms(rows)
+    for name, other in (("computed_from_the_number", of_half), ("same_again", again)):
+        found = _pseudonyms(other)
+        if found and len(found & first) >= _AGAIN_SAME * len(found) and not _numbering(rows):
+            return name
+    return ""
 
 
 # -- the check -------------------------------------------------------------------------------------
 
 
-def _released(coarsen: Callable, of: Town) -> pd.DataFrame:
-    """What the function makes of a town, with the hour of each row."""
-    release = as_pandas(coarsen(of.seen.copy()), "coarsen")
+def _times(at: pd.Series) -> pd.Series:
+    """The times of a release, in UTC.
+
+    Raises:
+        BadAnswer: they are no times, or most of them are of another day.
+    """
+    shown = str(at.iloc[0]) if len(at) else ""
+    try:
+        if pd.api.types.is_numeric_dtype(at) and len(at):
+            raise ValueError("an hour is no time")
+        found = pd.to_datetime(at, utc=True, format="mixed")
+    except (ValueError, TypeError) as error:
+        raise BadAnswer(
+            f"`at` begins with {shown}, which is no time. Give the beginning of the hour with "
+            'its day, as at.dt.floor("h") does'
+        ) from error
+    if len(found) and (found.dt.floor("D") == _DAY).mean() < 0.5:
+        raise BadAnswer(
+            f"`at` begins with {shown}, which is not a time of the day of `positions`. Give the "
+            "hour with its day, 12 February 2019 in UTC"
+        )
+    return found
+
+
+def _released(coarsen: Callable, seen: pd.DataFrame) -> pd.DataFrame:
+    """What the function makes of positions, with the hour of each row."""
+    release = as_pandas(coarsen(seen.copy()), "coarsen")
     who = "people" if "person" not in release and "people" in release else "person"
     must_have(release, "coarsen", [who, "place", "at"])
-    at = pd.to_datetime(release["at"], utc=True)
+    at = _times(release["at"])
     release = release.assign(at=at, place=release["place"].astype(str))
+    if release[who].dtype == object:  # what is in it may be anything, a list too
+        release[who] = release[who].map(lambda each: each if isinstance(each, Real) else str(each))
     release[_HOUR] = at.dt.floor("h")
     return release
+
+
+def _at(release: pd.DataFrame, places: tuple[str, str]) -> pd.DataFrame:
+    return release[release["place"].isin(places)].reset_index(drop=True)
 
 
 def _check(at: Attempt, coarsen: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
     """On both towns few are picked out, and the counts are right."""
     seed = at.task["seed"]
     each = asked(seed - 1_101)
+    earlier = None
     for what, number in (("your town", seed), ("another town", seed + 300)):
         of = town(number, each.places)
-        release = _released(coarsen, of)
+        release = _released(coarsen, of.seen)
+        known = _ROWS if "person" in release else _COUNTS
+        if beside := [str(c) for c in release if c not in (*known, _HOUR)]:
+            at.note(what, "columns that nobody asked for", ", ".join(beside))
+            at.values.update(column=", ".join(beside), known=", ".join(known))
+            return "more_columns"
         wrong = off(counts(release, each.places), of.true)
         at.note(what, "counts are off by", f"{wrong:.1%}, at most {each.off} %")
         alone = 0.0
@@ -208,13 +278,32 @@ def _check(at: Attempt, coarsen: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
         at.values.update(off=f"{100 * wrong:.1f}", share=f"{100 * alone:.1f}", allowed=each.off,
                          places=" and ".join(each.places))  # fmt: skip
         if wrong > each.off / 100:
-            return _ruined(release, of, each)
+            same = earlier is not None and earlier.equals(counts(release, each.places))
+            return "same_for_each_town" if same else _ruined(release, of, each)
         if alone > each.most / 100:
-            return _still_found(at, release, of, each)
-        if cut := put_together(release, each.places, of):
-            at.note(what, "put the traces together again", "most come back")
+            return _still_found(release, of, each)
+        if cut := _cut(at, what, coarsen, _at(release, each.places), of, each):
             return cut
+        earlier = counts(release, each.places)
     return RIGHT
+
+
+def _cut(
+    at: Attempt, what: str, coarsen: Callable, rows: pd.DataFrame, of: Town, each: Asked
+) -> str:
+    """How traces that were broken off are put together again, or nothing."""
+    # Where whole traces are kept, their points have been tried.
+    if "person" not in rows or _back(rows, rows["person"], of):
+        return ""
+    if found := put_together(rows, of):
+        at.note(what, "put the traces together again", "most come back")
+        return found
+    tables = (of.seen, of.seen[of.seen["person"] % 2 == 0].reset_index(drop=True))
+    found = not_by_lot(rows, *(_at(_released(coarsen, seen), each.places) for seen in tables))
+    if found:
+        whose = "the same rows" if found == "same_again" else "half of the people"
+        at.note(what, f"call it again with {whose}", "the same pseudonyms")
+    return found
 
 
 def _ruined(release: pd.DataFrame, of: Town, each: Asked) -> str:
@@ -224,7 +313,7 @@ def _ruined(release: pd.DataFrame, of: Town, each: Asked) -> str:
         return "nothing_left"
     if release["at"].nunique() <= 12:
         return "too_coarse"
-    if _moved(release, of):
+    if "person" in release and _moved(release, of):
         return "times_moved"
     if total > 1.1:
         return "counted_twice"
@@ -242,15 +331,13 @@ def _moved(release: pd.DataFrame, of: Town) -> bool:
     return _exact(release) and release["at"].dt.floor("s").isin(recorded).mean() < 0.5
 
 
-def _still_found(at: Attempt, release: pd.DataFrame, of: Town, each: Asked) -> str:
+def _still_found(release: pd.DataFrame, of: Town, each: Asked) -> str:
     """What it is that picks people out."""
-    beside = [c for c in release if c not in _OWN]
     if _moved(release, of):
         return "times_moved"
     if _exact(release):
-        return "pseudonyms_only" if beside else "time_exact"
-    if beside:
-        at.values["column"] = str(beside[0])
+        return "pseudonyms_only" if "tracker" in release else "time_exact"
+    if "tracker" in release:
         return "tracker_betrays"
     if set(release["place"]) - set(each.places):
         return "places_not_asked_for"

@@ -4,6 +4,7 @@ The arithmetic is that of lesson 05 (leftopen/cases/exposure.py). All numbers ar
 """
 
 import functools
+import itertools
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -101,6 +102,9 @@ class Sum:
             "middle_of_the_list": replace(before, days=self.opened[3]).exposure(),
             "days_added_up": replace(before, days=sum(self.opened)).exposure(),
             "counted_twice": replace(before, people=self.town + self.county).exposure(),
+            "town_alone": replace(before, people=self.town).exposure(),
+            "county_alone": replace(before, people=self.county).exposure(),
+            "longest": replace(before, days=max(self.opened)).exposure(),
             "both_left_out": replace(before, people=before.people - self.both).exposure(),
             "one_day_of_positions": replace(before, kept=1).exposure(),
             "one_field_a_record": before.gravest_alone(),
@@ -148,8 +152,6 @@ def numbers(number: int) -> Sum:
         days.append(days[-1] + 3 + draw.number(f"day {n}", 5))
     days += [90 + draw.number("long", 60), 300 + draw.number("longest", 200)]
     opened = draw.shuffle("opened", days)
-    if opened[3] == days[3]:
-        opened[3], opened[6] = opened[6], opened[3]
     before = Held(
         fields,
         people=town + county - both,
@@ -163,7 +165,23 @@ def numbers(number: int) -> Sum:
         kept=2 + draw.number("kept after", 3),
         days=5 + draw.number("days after", 5),
     )
-    return Sum(before, after, town, county, both, tuple(opened), dropped)
+    for printed in (days[2], days[1]):  # in the middle of the printed list: no median, no end
+        place = opened.index(printed)
+        opened[3], opened[place] = opened[place], opened[3]
+        made = Sum(before, after, town, county, both, tuple(opened), dropped)
+        if _apart(made):
+            return made
+    raise AssertionError(f"no numbers for set {number}")
+
+
+def _apart(made: Sum) -> bool:
+    """Whether no two mistakes come to the same; the two lists by themselves are one mistake."""
+    found = made.mistaken() | {"right": made.before.exposure()}
+    return not any(
+        {one, other} != {"town_alone", "county_alone"}
+        and abs(found[one] - found[other]) <= 2 * _CLOSE * found[other]
+        for one, other in itertools.combinations(found, 2)
+    )
 
 
 def _task(draw: Draw) -> Task:
@@ -196,7 +214,8 @@ def _check(at: Attempt, before: float, removed: float) -> str:
     at.values.update(days=f"{each.before.days:.0f}", mean=f"{statistics.mean(each.opened):.1f}")
     if not _is(before, right):
         wrong = (name for name, value in each.mistaken().items() if _is(before, value))
-        return next(wrong, "another_exposure")
+        found = next(wrong, "another_exposure")
+        return "one_list_alone" if found in ("town_alone", "county_alone") else found
     if abs(removed - each.removed) <= _CLOSE:
         return RIGHT
     wrong = (name for name, value in each.mistaken_share().items() if _is(removed, value))

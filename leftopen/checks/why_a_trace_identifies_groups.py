@@ -46,7 +46,7 @@ class Groups:
 
 
 def _lists(seed: int, kind: str, districts: dict[str, list[int]]) -> tuple[pd.DataFrame, ...]:
-    """The join with a row for each sighting, and the people of the register."""
+    """The join with a row for each sighting, the people of the register, and those seen at all."""
     made = sensenets.sample(seed, people=PEOPLE, positions=ROWS)
     people = made.people.select(["_id", "homeAddress", "birthday", "sex"]).to_pandas()
     quarter = people["homeAddress"].str[-4:].astype(int)
@@ -56,7 +56,8 @@ def _lists(seed: int, kind: str, districts: dict[str, list[int]]) -> tuple[pd.Da
     )
     seen = made.positions.select(["person", "place"]).to_pandas()
     joined = seen[seen["place"] == kind].merge(people, left_on="person", right_on="_id")
-    return joined, people.assign(person=people["_id"])
+    people = people.assign(person=people["_id"])
+    return joined, people, people[people["person"].isin(seen["person"])]
 
 
 def _sizes(rows: pd.DataFrame, columns: list[str]) -> pd.Series:
@@ -77,7 +78,9 @@ def _of_groups(rows: pd.DataFrame) -> dict[str, float]:
     return (groups == 1).groupby("district").mean().to_dict()
 
 
-def _readings(joined: pd.DataFrame, people: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _readings(
+    joined: pd.DataFrame, people: pd.DataFrame, anywhere: pd.DataFrame
+) -> dict[str, dict[str, float]]:
     """The shares, and what they seem to be by each mistake."""
     once = joined.drop_duplicates("person")
     return {
@@ -86,6 +89,7 @@ def _readings(joined: pd.DataFrame, people: pd.DataFrame) -> dict[str, dict[str,
         "share_of_groups": _of_groups(once),
         "of_the_whole_list": _of_all(once),
         "whole_register": _alone(people),
+        "seen_anywhere": _alone(anywhere),
         "birthday_in_full": _alone(once, ["district", "birthday", "sex"]),
         "sex_forgotten": _alone(once, ["district", "born"]),
         "place_forgotten": _alone(once, ["born", "sex"]),
@@ -131,8 +135,8 @@ def groups(number: int) -> Groups:
     districts = {name: sorted(part) for name, part in zip(names, parts, strict=True)}
     kind = draw.pick("kind", _KINDS)
     for seed in range(1_301 + number, 10_000, _VARIANTS):
-        joined, people = _lists(seed, kind, districts)
-        found = _readings(joined, people)
+        joined, people, anywhere = _lists(seed, kind, districts)
+        found = _readings(joined, people, anywhere)
         ks = _ks(joined, people)
         clear = ks[(ks["right"] > 2) & (ks.nunique(axis=1) == ks.shape[1])]
         if len(clear) and _apart(found):
@@ -158,8 +162,8 @@ def _check(at: Attempt, alone: dict, k: int) -> str:
     names = list(each.districts)
     if set(alone) != set(names):
         raise BadAnswer(
-            f"`alone` has the keys {', '.join(map(str, alone)) or 'none'}. Its keys are the "
-            f"districts: {', '.join(names)}"
+            f"`alone` has {'the keys ' + ', '.join(map(str, alone)) if alone else 'no keys'}. "
+            f"Its keys are the districts: {', '.join(names)}"
         )
     for name in names:
         given = alone[name]
@@ -182,6 +186,11 @@ def _shares_wrong(alone: dict, each: Groups) -> str:
         return "shares_in_per_cent"
     if _same({name: 1 - value for name, value in right.items()}, alone):
         return "those_in_company"
+    if (
+        all(value == int(value) and value <= PEOPLE for value in alone.values())
+        and max(alone.values()) > 1
+    ):
+        return "counts_not_shares"
     wrong = (name for name, value in each.alone.items() if _same(value, alone))
     return next(wrong, "other_shares")
 

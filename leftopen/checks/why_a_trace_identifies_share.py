@@ -1,7 +1,7 @@
 """Exercise 05, question 2: a function for the share of people whom known points pick out.
 
-The function is asked for three tables of one learner: a town, the same town as a log that repeats
-itself, and a few people among whom each mistake shows.
+The function is asked for four pairs of tables of one learner: a town, the same town as a log that
+repeats itself, a few people among whom each mistake shows, and a small town on two days.
 """
 
 import functools
@@ -19,8 +19,10 @@ from leftopen.learner import Draw
 
 PEOPLE, ROWS = 400, 2_400
 _KNOWN = 60
+_SMALL, _OF_A_DAY, _KNOWN_SMALL = 200, 900, 30  # of the town on two days
 _VARIANTS = 12
 _NEAR = 0.0006
+_ROUNDED = 0.0055  # of a share with two decimals
 
 Point = tuple[int, pd.Timestamp]
 Traces = dict[int, Counter[Point]]
@@ -129,6 +131,21 @@ def _of_everybody(seen: pd.DataFrame, known: pd.DataFrame) -> float:
     return share(seen, known) * known["person"].nunique() / seen["person"].nunique()
 
 
+def _days_ignored(seen: pd.DataFrame, known: pd.DataFrame) -> float:
+    return share(*(rows.assign(at=rows["at"].dt.hour) for rows in (seen, known)))
+
+
+def _taken_apart(seen: pd.DataFrame, known: pd.DataFrame) -> float:
+    """As many points at any of the trackers and in any of the hours, in place of these points."""
+
+    def fits(points: set[Point], trace: set[Point]) -> bool:
+        trackers, hours = ({point[part] for point in points} for part in (0, 1))
+        found = [each for each in trace if each[0] in trackers and each[1] in hours]
+        return len(found) >= len(points)
+
+    return _by_others(_traces(seen), _traces(known), fits)
+
+
 # In this order a mistake is looked for: whose shares all of the learner's are.
 MISTAKES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], float]] = {
     "in_per_cent": lambda seen, known: 100 * share(seen, known),
@@ -141,6 +158,8 @@ MISTAKES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], float]] = {
     ),
     "times_ignored": _as_parts(0),
     "places_ignored": _as_parts(1),
+    "days_ignored": _days_ignored,
+    "pairs_taken_apart": _taken_apart,
     "each_by_somebody": _crossed,
     "whole_traces_compared": _equal,
     "only_known_people": _only_known,
@@ -149,12 +168,12 @@ MISTAKES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], float]] = {
 }
 
 
-def _known(seen: pd.DataFrame, draw: Draw) -> pd.DataFrame:
+def _known(seen: pd.DataFrame, draw: Draw, people: int = _KNOWN) -> pd.DataFrame:
     """Two to four distinct points of each of some people."""
     points = seen[["person", "tracker", "at"]].drop_duplicates()
     traces = {person: rows for person, rows in points.groupby("person") if len(rows) > 1}
     found = []
-    for person in draw.shuffle("known people", sorted(traces))[:_KNOWN]:
+    for person in draw.shuffle("known people", sorted(traces))[:people]:
         rows = traces[person]
         count = min(len(rows), 2 + draw.number(f"points {person}", 3))
         places = draw.shuffle(f"drawn {person}", range(len(rows)))[:count]
@@ -194,9 +213,21 @@ def _few(draw: Draw) -> Tables:
     )
 
 
+def _two_days(number: int) -> Tables:
+    """A small town in which each does on the second day what the next one did on the first."""
+    first = positions(801 + number, _SMALL, _OF_A_DAY)[["person", "tracker", "at"]]
+    second = first.assign(
+        person=first["person"] % _SMALL + 1, at=first["at"] + pd.Timedelta(days=1)
+    )
+    seen = pd.concat([first, second], ignore_index=True)
+    seen = seen.assign(at=seen["at"].dt.floor("h")).drop_duplicates(ignore_index=True)
+    draw = Draw(f"set {number}", "05 question 2, two days")
+    return Tables("a small town on two days", seen, _known(seen, draw, _KNOWN_SMALL))
+
+
 @functools.lru_cache(maxsize=4)
 def tables(number: int) -> tuple[Tables, ...]:
-    """The three pairs of a learner; not to be changed in place."""
+    """The four pairs of a learner; not to be changed in place."""
     draw = Draw(f"set {number}", "05 question 2")
     seen = positions(701 + number, PEOPLE, ROWS)[["person", "tracker", "at"]]
     seen = seen.assign(at=seen["at"].dt.floor("h"))
@@ -208,6 +239,7 @@ def tables(number: int) -> tuple[Tables, ...]:
         Tables("a town, each point once", once, known),
         Tables("a town whose rows repeat", often, twice),
         _few(draw),
+        _two_days(number),
     )
 
 
@@ -255,6 +287,10 @@ def _check(at: Attempt, unique_share: Callable[[pd.DataFrame, pd.DataFrame], flo
     for name, shares in _mistaken(at.task["number"]).items():
         if all(map(_same, given, shares)):
             return name
+    if max(given) - min(given) < _NEAR:
+        return "arguments_ignored"
+    if all(abs(one - value) <= _ROUNDED for one, value in zip(given, right, strict=True)):
+        return "rounded_too_much"
     return "rows_as_people" if wrong[0] == 1 else "another_share"
 
 

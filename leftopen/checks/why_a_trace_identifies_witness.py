@@ -21,6 +21,12 @@ _LONG = 90  # minutes that a window is long
 _FEWEST, _MOST = 2, 7
 _CLOCKS = (1, 2, 3, -1, -2)  # hours that a watch is ahead of UTC
 
+_TOLD_AS = {
+    "first_point": "one_point",
+    "second_point": "one_point",
+    "first_hour_alone": "whole_hours",
+}
+
 Window = tuple[int, int]
 """From, inclusive, and to, exclusive: minutes since midnight."""
 
@@ -34,12 +40,14 @@ class Scene:
         ahead: hours that the witnesses' watches are ahead of UTC.
         points: two trackers, each with its window in UTC.
         found: the people who fit, by the right reading and by each mistaken one.
+        further: the same for mistakes by which perhaps nobody is found, or whom others find too.
     """
 
     seed: int
     ahead: int
     points: tuple[tuple[int, Window], tuple[int, Window]]
     found: dict[str, frozenset[int]]
+    further: dict[str, frozenset[int]]
 
     def seen(self, place: int) -> dict[str, object]:
         """One of the two points as its witness tells it."""
@@ -111,6 +119,16 @@ def _distinct(
     return found
 
 
+def _further(
+    rows: Rows, points: tuple[tuple[int, Window], ...]
+) -> Iterator[tuple[str, frozenset[int]]]:
+    """Who it seems to be with the hour in which a window begins, and with places exchanged."""
+    (one, first), (other, second) = points
+    begun = [(window[0] // 60 * 60, window[0] // 60 * 60 + 60) for window in (first, second)]
+    yield "first_hour_alone", _at(rows, one, begun[0]) & _at(rows, other, begun[1])
+    yield "places_exchanged", _at(rows, other, first) & _at(rows, one, second)
+
+
 def _tries(rows: Rows, draw: Draw) -> Iterator[tuple[tuple[int, Window], ...]]:
     """Pairs of points of one person each, with windows around them."""
     by_person: dict[int, list] = {}
@@ -138,7 +156,7 @@ def scene(number: int) -> Scene:
                 minutes = [m + 60 * h for _, window in points for m in window for h in (0, ahead)]
                 found = _distinct(rows, points, ahead)
                 if found is not None and min(minutes) >= 0 and max(minutes) < 1_440:
-                    return Scene(seed, ahead, points, found)
+                    return Scene(seed, ahead, points, found, dict(_further(rows, points)))
     raise AssertionError(f"no town for set {number}")
 
 
@@ -170,8 +188,9 @@ def _check(at: Attempt, who: set) -> str:
     if not given:
         return "nobody"
     wrong = {name: people for name, people in shown.found.items() if name != "right"}
+    wrong |= shown.further
     name = next((name for name, people in wrong.items() if people == given), "other_people")
-    return "one_point" if name in ("first_point", "second_point") else name
+    return _TOLD_AS.get(name, name)
 
 
 def _people(who: set) -> frozenset[int]:
