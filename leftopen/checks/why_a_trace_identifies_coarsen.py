@@ -77,6 +77,11 @@ def _task(draw: Draw) -> Task:
 # -- what a release is worth -----------------------------------------------------------------------
 
 
+def _hour(at: pd.Series) -> pd.Series:
+    """Whole hours since the day began."""
+    return (at - _DAY) // pd.Timedelta(hours=1)
+
+
 def counts(rows: pd.DataFrame, places: tuple[str, str]) -> pd.Series:
     """How many different people were at each kind of place in each hour."""
     rows = rows[rows["place"].isin(places)]
@@ -132,7 +137,7 @@ def town(seed: int, places: tuple[str, str]) -> Town:
     distinct = seen.drop_duplicates(["person", "tracker", "at"]).groupby("person").size()
     able = {points: int((distinct >= points).sum()) for points in _POINTS}
     plain = seen.assign(place=seen["place"].astype(str))
-    plain[_HOUR] = seen["at"].dt.floor("h")
+    plain[_HOUR] = _hour(seen["at"])
     wanted = plain[plain["place"].isin(places)]
     return Town(seen, able, counts(plain, places), _traces(wanted, wanted["person"]))
 
@@ -172,7 +177,7 @@ def _back(rows: pd.DataFrame, who: pd.Series, of: Town) -> bool:
 
 def put_together(rows: pd.DataFrame, of: Town) -> str:
     """How cut traces come back, or nothing: a number that stayed, or the order of the rows."""
-    within = (rows["at"] - rows[_HOUR]).dt.total_seconds()
+    within = (rows["at"] - rows["at"].dt.floor("h")).dt.total_seconds()
     beside = [each for each in (within, rows.get("tracker")) if each is not None]
     beside = [each for each in beside if each.nunique() > _MANY]
     by_pseudonym = pd.Series(pd.factorize(rows["person"], sort=True)[0])
@@ -248,7 +253,7 @@ def _released(coarsen: Callable, seen: pd.DataFrame) -> pd.DataFrame:
     release = release.assign(at=at, place=release["place"].astype(str))
     if release[who].dtype == object:  # what is in it may be anything, a list too
         release[who] = release[who].map(lambda each: each if isinstance(each, Real) else str(each))
-    release[_HOUR] = at.dt.floor("h")
+    release[_HOUR] = _hour(at)
     return release
 
 
@@ -321,7 +326,7 @@ def _ruined(release: pd.DataFrame, of: Town, each: Asked) -> str:
 
 
 def _exact(release: pd.DataFrame) -> bool:
-    within = (release["at"] != release[_HOUR]).mean()
+    within = (release["at"] != release["at"].dt.floor("h")).mean()
     return within > 0.5 and release["at"].nunique() > 0.5 * len(release)
 
 
