@@ -275,6 +275,32 @@ def test_more_people_are_no_larger_loss_and_one_letter_for_all_is_not_about_peop
     assert found(ex, 3, lambda leak: scores.text(written(leak, C="L"))) == "another_loss"
 
 
+@pytest.mark.parametrize("number", range(24))
+@pytest.mark.parametrize("by_people", [
+    lambda leak, right: "H" if leak["people"] >= 1_000_000 else right,
+    lambda leak, right: "L" if leak["people"] < 1_000 else right,
+    lambda leak, right: "H" if leak["people"] > 1_000 else "L",
+])  # fmt: skip
+def test_the_people_are_not_what_matters(number, by_people):
+    leaks = scores.leaks(number)
+    for names in (["CR"], ["CR", "IR", "AR"]):
+        given = [
+            written(leak, **{name: by_people(leak, written(leak)[name]) for name in names})
+            for leak in leaks
+        ]
+        assert scores._verdict(leaks, given, set(names)) == "people_for_matters"
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_words_that_are_mixed_up_are_not_about_people(number):
+    leaks = scores.leaks(number)
+    mixed = [{"much": "H", "as usual": "H", "little": "L"}, dict.fromkeys(scores.MATTERS, "H"),
+             {"much": "L", "as usual": "M", "little": "H"}]  # fmt: skip
+    for words in mixed:
+        given = [written(leak, CR=words[leak["matters"]["read"]]) for leak in leaks]
+        assert scores._verdict(leaks, given, {"CR"}) == "matters_mixed_up"
+
+
 # -- question 6 ---------------------------------------------------------------------------------
 
 causes = what_the_cases_share_causes
@@ -320,6 +346,21 @@ def test_purpose_is_never_taken_for_a_lock_or_an_alarm(ex):
     for word in ("alarm", "deletion"):
         answer = {k: word if w == "purpose" else w for k, w in stops.items()}
         assert found(ex, 6, answer, owed) == "purpose_missed"
+
+
+def test_two_wrong_words_are_each_told_their_reason(ex):
+    stops, owed = answers(ex.task(6))
+    asked = causes.sentences(ex.task(6)["number"])
+    for words in (("roles", "login"), ("network", "purpose"), ("deletion", "encryption")):
+        wrong = [next(k for k, w in stops.items() if w == word) for word in words]
+        verdict = ex.check(
+            6, stops | dict.fromkeys(wrong, "alarm") | {wrong[0]: "encryption"}, owed
+        )
+        assert "2 steps have another measure" in verdict.text
+        for letter, word in zip(wrong, words, strict=True):
+            assert f"{letter}: {causes._OVERLOOKED[word]}" in verdict.text
+    verdict = ex.check(6, stops, owed | {k: "vendor" for k in owed if owed[k][0] in "fn"})
+    assert all(f"{k}: {asked[k].why}" in verdict.text for k in owed if owed[k][0] in "fn")
 
 
 def test_the_case_of_a_word_does_not_count(ex):

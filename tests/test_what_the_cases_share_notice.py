@@ -1,12 +1,10 @@
 """Exercise 04, question 5: letters that nobody is shown, right and wrong ones."""
 
-import base64
-from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pandas as pd
 import pytest
-from cases_asked import exercise_of_someone, found
+from cases_asked import exercise_of_someone, found, here, letter, told, utc
 
 from leftopen.checks import what_the_cases_share_letter as reading
 from leftopen.checks import what_the_cases_share_notice as notices
@@ -17,35 +15,6 @@ from leftopen.checks.verdict import Kind
 @pytest.fixture
 def ex(tmp_path, monkeypatch):
     return exercise_of_someone(tmp_path, monkeypatch)
-
-
-def utc(leak):
-    return datetime.fromisoformat(leak["seen"]).astimezone(UTC)
-
-
-def here(leak):
-    return datetime.fromisoformat(leak["seen"])
-
-
-def letter(leak, **instead):
-    """A right letter; each of its parts can be another one, or a function of the leak."""
-    parts = {
-        "to": [leak["owner"] or leak["provider"]],
-        "What": f"A {leak['engine']} is open",
-        "Where": f"{leak['address']}, port {leak['port']}",
-        "Tables": leak["tables"],
-        "Seen": f"{utc(leak):%Y-%m-%d %H:%M} UTC",
-        "First": next(s for s in leak["steps"].values() if s.startswith("Close port")),
-        "Check": leak["command"],
-        "We kept": leak["kept"],
-        "Contact": leak["finder"],
-    }
-    new = {name.replace("_", " "): part for name, part in instead.items()}
-    return parts | {name: part(leak) if callable(part) else part for name, part in new.items()}
-
-
-def told(ex, **instead):
-    return found(ex, 5, lambda leak: letter(leak, **instead))
 
 
 @pytest.mark.parametrize("number", range(24))
@@ -180,17 +149,6 @@ def test_an_address_in_the_command_alone_is_not_where(ex):
     assert told(ex, Where="See below.") == "no_address"
 
 
-@pytest.mark.parametrize("start", ["Delete the tables", "Empty the log", "Order a new server"])
-def test_a_wrong_step_is_wrong_beside_the_right_one_too(ex, start):
-    def first(leak):
-        return next(step for step in leak["steps"].values() if step.startswith(start))
-
-    wrong = {"first_destroys", "first_is_slow"}
-    assert told(ex, First=first) in wrong
-    assert told(ex, First=lambda leak: f"{letter(leak)['First']} {first(leak)}") in wrong
-    assert told(ex, First=" ".join(["Do nothing yet."])) == "no_first"
-
-
 def test_what_was_kept_is_what_the_leak_says(ex):
     assert told(ex, We_kept=lambda leak: f"No record; {leak['kept']}, and no more") == RIGHT
     assert told(ex, We_kept="No record") == "kept_untrue"
@@ -198,39 +156,6 @@ def test_what_was_kept_is_what_the_leak_says(ex):
 
 
 # -- what harms -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", ["name", "number", "phone"])
-@pytest.mark.parametrize("write", [
-    str, str.upper, lambda text: " ".join(text), lambda text: text.replace("-", ""),
-    lambda text: f"…{text[-7:]}", lambda text: f"['{text}']",
-    lambda text: base64.b64encode(text.encode()).decode(), lambda text: text.encode().hex(),
-    lambda text: text.encode().hex(" "), lambda text: "|".join(text),
-])  # fmt: skip
-def test_a_record_is_found_however_it_is_written(ex, value, write):
-    assert told(ex, Then=lambda leak: write(leak["record"][value])) == "record_attached"
-
-
-@pytest.mark.parametrize("piece", [
-    lambda record: record["number"][-6:], lambda record: record["number"][6:14],
-    lambda record: record["number"][:10] + "********", lambda record: record["name"].split("-")[-1],
-    lambda record: record["name"].lower(), lambda record: record["phone"][-7:], str,
-    lambda record: base64.b64encode(str(record).encode()).decode(),
-])  # fmt: skip
-def test_a_piece_of_a_record_is_a_record(ex, piece):
-    assert told(ex, How_we_know=lambda leak: f"See: {piece(leak['record'])}") == "record_attached"
-    assert told(ex, Contact=lambda leak: f"{leak['finder']} {piece(leak['record'])}") != RIGHT
-
-
-@pytest.mark.parametrize("write", [
-    str, str.upper, str.lower, lambda text: text[:6] + "...", lambda text: " ".join(text),
-    lambda text: "-".join(text), lambda text: base64.b64encode(text.encode()).decode(),
-    lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
-    lambda text: text.encode().hex().upper(), lambda text: f"'{text}'.",
-])  # fmt: skip
-def test_a_password_is_found_however_it_is_written(ex, write):
-    then = "Change the password {}"
-    assert told(ex, Then=lambda leak: then.format(write(leak["password"]))) == "password_quoted"
 
 
 def test_naming_the_kinds_of_data_is_no_record(ex):
@@ -270,6 +195,7 @@ def test_who_asks_for_nothing_may_say_so(ex, text):
         ("Answer within 48 hours, or the world will know.", "within 48 hours"),
         ("Answer soon, or the world will know.", "the world will know"),
         ("Reply by Monday.", "by Monday"),
+        ("We set no deadline.", "deadline"),
         ("You have two days.", "You have two days"),
         ("Otherwise we tell everybody.", "Otherwise we"),
         ("If it is open then, we will publish the address.", "we will publish the"),

@@ -128,6 +128,16 @@ _WHY = {
         "The server was closed, and the article itself told the names to everybody who reads it.",
     ),
 }
+# What is overlooked with each measure, where several are wrong.
+_OVERLOOKED = {
+    "network": "Who has to reach it at all?",
+    "login": "It has to be reached from where the stranger was; nobody asked who is calling.",
+    "roles": "It was the right account, and could do more than its work needs.",
+    "encryption": "Nobody came through the server: a disk or a copy was read somewhere else.",
+    "deletion": "Whoever got it had to be let in; why was so much of it still there?",
+    "alarm": "Machine, login and role were the right ones; what was missing is who notices.",
+    "purpose": "Everybody was let in rightly, and the system did what it was built for.",
+}
 MEASURES, PARTIES = tuple(_STEPS), tuple(_DUTIES)
 _ACCESS = {"network", "login", "roles", "encryption"}
 _MISSED = {
@@ -187,7 +197,7 @@ def _check(at: Attempt, stops: dict, owed: dict) -> str:
         at.note("your answer", what, ", ".join(f"{k} {given[k]}" for k in right))
         if wrong:
             at.values.update(letter=wrong[0], given=given[wrong[0]], count=len(wrong))
-            at.values["why"] = asked[wrong[0]].why
+            at.values.update(why=asked[wrong[0]].why, reasons=_reasons(asked, wrong))
             return _verdict(what, given, right, wrong)
     return RIGHT
 
@@ -207,6 +217,13 @@ def _verdict(what: str, given: Mapping, right: Mapping, wrong: list[str]) -> str
     if words == {"operator"} and said == {"provider"}:
         return "provider_blamed"
     return _MISSED[words.pop()] if len(words) == 1 else f"several_{what}"
+
+
+def _reasons(asked: Mapping[str, Sentence], wrong: list[str]) -> str:
+    """A reason for each of the first two letters that are wrong and have different words."""
+    first = {asked[letter].word: letter for letter in reversed(wrong)}
+    told = sorted(first.values())[:2]
+    return " ".join(f"{k}: {_OVERLOOKED.get(asked[k].word, asked[k].why)}" for k in told)
 
 
 def _plain(given: dict) -> dict:

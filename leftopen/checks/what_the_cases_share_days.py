@@ -47,7 +47,8 @@ def medians(log: pd.DataFrame) -> Iterator[tuple[Slips, float]]:
     """Every combination of slips with the median that it gives; some give several, one none.
 
     A server that is open counts in four ways. Behind all others, and until the end of the log, are
-    both right: each of them has been open for longer than the median.
+    both right, since each of them has been open for longer than the median. It has to be so: of one
+    that was open for less, nobody could say on which side of the median it belongs.
     """
     for (many, keep), (asked, logins) in itertools.product(_ROWS, _SERVERS):
         rows = log[log["login"].isin(logins)]
@@ -122,6 +123,8 @@ def _check(at: Attempt, days: float) -> str:
     if abs(days - right(log)) < _NEAR:
         at.note("the log", "different servers without a login", str(len(bare)))
         at.note("the log", "of these still open on the last day", str(at.values["still"]))
+        youngest = (_LAST - bare["open_since"][bare["closed"].isna()]).dt.days.min()
+        at.note("the log", "the shortest of these so far", f"{youngest} days, behind the median")
         return RIGHT
     return _mistake(at, log, days)
 

@@ -1,7 +1,8 @@
 """Exercise 04, question 5: what can be judged of a text with certainty.
 
-Three things, and no others: whether a piece of a value that was planted stands in it; which moments
-it names; and whether one of a few plain words of a demand is in it. It reads no sentence.
+Four things, and no others: whether a piece of a value that was planted stands in it; whether a step
+that was given does; which moments it names; and whether one of a few plain words of a demand is in
+it. It reads no sentence.
 """
 
 import base64
@@ -24,6 +25,11 @@ _MONEY = re.compile(
 )
 _DENIED = re.compile(
     r"(?:\b(?:no|not|nothing|never|none|neither|nor|without)|n['’]t)\W+(?:[\w'’]+,?\s+){0,5}$",
+    re.IGNORECASE,
+)
+_FORBIDDEN = re.compile(
+    r"(?:\b(?:not|never|neither|nor)|n['’]t)"
+    r"(?: (?!(?:but|instead|only|just)\b)[\w'’]+){0,3}:? [\"“'‘]?$",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"\b(if|unless|until|else|but)\b", re.IGNORECASE)
@@ -106,6 +112,13 @@ def demand(text: str) -> str:
                 if not _DENIED.search(clause[: found.start()]):
                     return found[0]
     return ""
+
+
+def tells(text: str, step: str) -> bool:
+    """Whether a step stands in the text word for word, and is not forbidden just before it."""
+    words = r"\W+".join(re.findall(r"\w+", step))
+    found = re.finditer(rf"\b{words}\b", text, re.IGNORECASE)
+    return any(not _FORBIDDEN.search(text[: each.start()]) for each in found)
 
 
 def moment(text: str, utc: datetime, here: datetime) -> str:

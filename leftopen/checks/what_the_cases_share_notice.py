@@ -41,6 +41,7 @@ _STEPS = {
     "first_destroys ": "Empty the log, and start the server again.",
     "first_is_slow": "Order a new server, and move the tables there next month.",
 }
+_ALL_NAMES = "Person-00"  # what the names of all records begin with: it tells nobody's
 _KEPT = ("no record", "the list of the tables", "the names of the fields")
 PARTS = ("What", "Where", "Tables", "Seen", "First", "Check", "We kept", "Contact")
 """Parts that each letter has; "Tables" is a dict, and all others are texts."""
@@ -256,12 +257,14 @@ def _pieces(leak: dict, key: str, value: str) -> set[str]:
     """The pieces of a value that tell whose it is, and stand in nothing that a letter may hold."""
     if key == "phone":  # the digits before are those of every invented number
         return {letter.bare(value)[-letter.PIECE :]}
-    digits = "".join(sign for sign in value if sign.isdigit())
+    shared = letter.bare(_ALL_NAMES) if key == "name" else ""
     seen = datetime.fromisoformat(leak["seen"])
     allowed = [leak["address"], leak["port"], leak["command"], leak["finder"], leak["tables"]]
-    allowed += [f"{each:%Y%m%d%H%M%S %d%m%Y%H%M}" for each in (seen, seen.astimezone(UTC))]
+    for each in (seen, seen.astimezone(UTC)):
+        allowed.append(f"{each:%Y%m%d%H%M%S %d%m%Y%H%M} on {each:%H%M%S}")
     plain = letter.bare(" ".join(map(str, allowed)))
-    return {piece for piece in letter.pieces(digits) if piece not in plain}
+    found = letter.pieces(value) - letter.pieces(shared)
+    return {piece for piece in found if piece not in plain}
 
 
 def _lack(at: Attempt, read: Letter, leak: dict, asked: list[dict]) -> str:
@@ -284,8 +287,8 @@ def _lack(at: Attempt, read: Letter, leak: dict, asked: list[dict]) -> str:
     if wrong := letter.moment(texts["Seen"], here.astimezone(UTC), here):
         at.values["seen"] = texts["Seen"]
         return wrong
-    if wrong := _first(texts["First"], leak):
-        return wrong.strip()
+    if wrong := _steps_told(at, texts, leak):
+        return wrong
     if " ".join(leak["command"].split()) not in texts["Check"]:
         return "no_command"
     kept = {each for each in _KEPT if each in texts["We kept"].casefold()}
@@ -313,11 +316,21 @@ def _rows(at: Attempt, given: dict[str, int], right: dict[str, int]) -> str:
     return ""
 
 
-def _first(text: str, leak: dict) -> str:
-    """What is wrong with the first step, or nothing; a full stop at its end does not count."""
+def _steps_told(at: Attempt, texts: dict[str, str], leak: dict) -> str:
+    """What is wrong with the steps, in "First" and elsewhere, or nothing.
+
+    A full stop at the end of a step does not count, nor does a step that the letter forbids.
+    """
     steps = {step.format(leak["port"]).rstrip("."): name for name, step in _STEPS.items()}
-    named = [name for step, name in steps.items() if step.casefold() in text.casefold()]
-    return "no_first" if not named else next((name for name in named if name), "")
+    for part in sorted(texts, key="First".__ne__):
+        named = [step for step in steps if letter.tells(texts[part], step)]
+        if part == "First" and not named:
+            return "no_first"
+        for step in named:
+            if wrong := steps[step].strip():
+                at.values.update(part=part, found=step)
+                return wrong if part == "First" else "wrong_step_elsewhere"
+    return ""
 
 
 QUESTION = Question(asks={"notice": Callable}, check=_check, task=_task)

@@ -20,6 +20,8 @@ MATTERS = {"much": "H", "as usual": "M", "little": "L"}
 DEEDS = {"read": "C", "change": "I", "delete": "A"}
 _VARIANTS = 24
 _DRAWN = 24
+# Leaks in which what matters goes against the number of people, so that taking it from that shows.
+_AGAINST = {1: (4_000_000, "little"), 2: (0, "much")}
 _LOSS, _DEMANDS = frozenset("CIA"), frozenset({"CR", "IR", "AR"})
 _ONE_METRIC = {
     "AV": "neighbour_or_anywhere",
@@ -65,14 +67,18 @@ def _leak(draw: Draw, n: int) -> dict[str, object]:
     done = {deed: draw.pick(f"done {deed} {n}", amounts) for deed, amounts in kept.items()}
     if n == 0:
         can, done = {**can, "change": "all"}, {**done, "change": "none"}
+    people = draw.pick(f"people {n}", (0, 40, 3_000, 250_000, 4_000_000))
+    matters = {deed: draw.pick(f"matters {deed} {n}", tuple(MATTERS)) for deed in DEEDS}
+    if n in _AGAINST:
+        people, matters = _AGAINST[n][0], dict.fromkeys(DEEDS, _AGAINST[n][1])
     return {
         "reached_from": draw.pick(f"from {n}", (*REACHED, "anywhere")),
         "asked_for": draw.pick(f"asked {n}", (*ASKED, "nothing")),
         "can": can,
         "was_done": done,
         "listed": bool(draw.number(f"listed {n}", 2)),
-        "people": draw.pick(f"people {n}", (0, 40, 3_000, 250_000, 4_000_000)),
-        "matters": {deed: draw.pick(f"matters {deed} {n}", tuple(MATTERS)) for deed in DEEDS},
+        "people": people,
+        "matters": matters,
     }
 
 
@@ -157,11 +163,14 @@ def _verdict(asked: list[dict], given: list[dict], wrong: set[str]) -> str:
             return "done_for_possible"
         if _all_as(given, [_deleting_changes(leak) for leak in asked]):
             return "deleting_is_no_change"
-        if wrong == {"C"} and _hangs_on_people(asked, given):
+        if wrong == {"C"} and _hangs_on_people(asked, given, "C"):
             return "people_counted"
         return "another_loss"
     if wrong <= _DEMANDS:
-        return "matters_left_out" if none_given else "matters_mixed_up"
+        if none_given:
+            return "matters_left_out"
+        by_people = all(_matters_by_people(asked, given, name) for name in wrong)
+        return "people_for_matters" if by_people else "matters_mixed_up"
     if wrong <= _DEMANDS | _LOSS and none_given:
         return "matters_in_the_loss"
     return "several_metrics"
@@ -181,13 +190,26 @@ def _deleting_changes(leak: dict) -> dict[str, str]:
     return found | {"I": max(found["I"], found["A"], key="NLH".index), "A": "N"}
 
 
-def _hangs_on_people(asked: list[dict], given: list[dict]) -> bool:
-    """Whether fewer people never have a higher letter."""
-    letters = ["NLH".index(found["C"]) for found in given]
+def _hangs_on_people(asked: list[dict], given: list[dict], name: str) -> bool:
+    """Whether a metric's letters differ, and fewer people never have a higher one."""
+    letters = ["NLMH".index(found[name]) for found in given]
     pairs = sorted(zip((leak["people"] for leak in asked), letters, strict=True))
     if len(set(letters)) == 1:
         return False
     return all(a[1] <= b[1] for a, b in itertools.pairwise(pairs))
+
+
+def _matters_by_people(asked: list[dict], given: list[dict], name: str) -> bool:
+    """Whether a requirement hangs on the people, in all leaks, or from one number of them on."""
+    if _hangs_on_people(asked, given, name):
+        return True
+    pairs = [(leak["people"], metrics(leak)[name], found[name])
+             for leak, found in zip(asked, given, strict=True)]  # fmt: skip
+    wrong = [people for people, right, letter in pairs if letter != right]
+    many = {letter for people, _, letter in pairs if people >= min(wrong)}
+    few = {letter for people, _, letter in pairs if people <= max(wrong)}
+    differ = len({letter for _, _, letter in pairs}) > 1
+    return differ and (many == {"H"} or few == {"L"})
 
 
 QUESTION = Question(asks={"vector": Callable}, check=_check, task=_task)
