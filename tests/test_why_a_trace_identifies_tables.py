@@ -78,6 +78,11 @@ def releases(places, earlier):
 
         return rows.assign(person=rows.groupby("at")["person"].transform(exchanged))
 
+    def added_by_the_hour(positions):
+        rows = lean(positions, places).drop_duplicates().sample(frac=1)
+        added = {hour: secrets.randbelow(10**9) for hour in rows["at"].unique()}
+        return rows.assign(person=rows["person"] + rows["at"].map(added))
+
     def with_homes(positions):
         first = positions.drop_duplicates(["person", "place"]).set_index("person")
         rows = anew(hourly(positions).assign(old=positions["person"]))
@@ -110,6 +115,10 @@ def releases(places, earlier):
             exchanged_by_lot,
             joined("person", lambda rows: [[each] for each in rows["person"]]),
             lambda p: (rows := lean(p, places).drop_duplicates()).assign(person=range(len(rows))),
+            lambda p: anew(lean(p, places)).sample(frac=1),
+            lambda p: anew(lean(p, places)).sort_values("person"),
+            lambda p: anew(lean(p, places)).sort_values("place"),
+            lambda p: anew(lean(p, places)).sort_values(["place", "at"], ascending=False),
         ],
         "pseudonyms_only": [lambda p: p, lambda p: p.assign(person=p["person"] * 7 % 1_511)],
         "time_exact": [lambda p: p.drop(columns="tracker")],
@@ -134,6 +143,8 @@ def releases(places, earlier):
             joined("person", lambda r: r["at"].dt.strftime("%H-") + r["person"].astype(str)),
             joined("person", lambda r: r["at"].dt.strftime("%H") + r["person"].astype(str)),
             joined("person", lambda r: "p" + r["person"].astype(str) + r["at"].dt.strftime("h%H")),
+            added_by_the_hour,
+            lambda p: added_by_the_hour(p).assign(person=lambda rows: rows["person"].astype(str)),
             lambda p: anew(lean(p, places)).assign(
                 at=lean(p, places)["at"] + pd.to_timedelta(lean(p, places)["person"], unit="ms")
             ),
@@ -157,6 +168,14 @@ def releases(places, earlier):
         "order_tells": [
             joined("person", lambda r: r.groupby(["person", "at"]).ngroup()),
             lambda p: anew(lean(p, places).sort_values(["person", "at"])),
+        ],
+        "order_again": [
+            lambda p: anew(lean(p, places).sort_values(["person", "at"])).sample(
+                frac=1, random_state=1
+            ),
+            lambda p: anew(lean(p, places)).sample(frac=1, random_state=1),
+            lambda p: anew(lean(p, places).sort_values(["at", "person"])),
+            lambda p: anew(lean(p, places).sort_values(["place", "person"])),
         ],
     }  # fmt: skip
 

@@ -3,7 +3,8 @@
 The function is tried on two towns. What its table tells apart from the person is a point; people
 are picked out as :func:`leftopen.trace.unicity` says. Traces that were cut are put together again
 where the table itself tells how. New pseudonyms have to be drawn by lot in each call: what is the
-same in a second one can be made again by whoever has the code.
+same in a second one can be made again by whoever has the code. So does the order of the rows, if
+it comes from the people or from a fixed seed.
 """
 
 import functools
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 import pandas as pd
 
 from leftopen import trace
@@ -165,6 +167,23 @@ def _numbers(person: pd.Series) -> Iterator[pd.Series]:
         yield parts.map(lambda found, at=place: found[at] if at < len(found) else "")
 
 
+def _shifted_back(rows: pd.DataFrame, of: Town) -> Iterator[pd.Series]:
+    """Whole numbers less what was added to all of their hour, if they are sums of that sort."""
+    text = rows["person"].astype(str)
+    if not text.str.fullmatch(r"-?\d{1,15}").all():
+        return
+    number = text.astype("int64")
+    seen = of.seen[of.seen["place"].astype(str).isin(rows["place"])]
+    real = seen.groupby(_hour(seen["at"]))["person"].unique()
+
+    def less(given: pd.Series) -> pd.Series:
+        there = real.get(given.name, np.zeros(1, "int64"))
+        added, often = np.unique(np.subtract.outer(given.unique(), there), return_counts=True)
+        return given - added[often.argmax()]
+
+    yield number.groupby(rows[_HOUR]).transform(less)
+
+
 def _runs(rows: pd.DataFrame) -> pd.Series:
     """Rows in which time goes on, as the same person's."""
     return (rows[_HOUR] < rows[_HOUR].shift()).cumsum()
@@ -182,7 +201,8 @@ def put_together(rows: pd.DataFrame, of: Town) -> str:
     beside = [each for each in beside if each.nunique() > _MANY]
     by_pseudonym = pd.Series(pd.factorize(rows["person"], sort=True)[0])
     orders = [rows, rows.iloc[by_pseudonym.argsort(kind="stable")]]
-    if any(_back(rows, each, of) for each in itertools.chain(beside, _numbers(rows["person"]))):
+    numbers = itertools.chain(beside, _numbers(rows["person"]), _shifted_back(rows, of))
+    if any(_back(rows, each, of) for each in numbers):
         return "number_left"
     return "order_tells" if any(_back(each, _runs(each), of) for each in orders) else ""
 
@@ -215,6 +235,26 @@ def not_by_lot(rows: pd.DataFrame, again: pd.DataFrame, of_half: pd.DataFrame) -
         if found and len(found & first) >= _AGAIN_SAME * len(found) and not _numbering(rows):
             return name
     return ""
+
+
+def _sequence(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the rows say one after another, but for the person."""
+    return rows[[column for column in ("place", "tracker", _HOUR) if column in rows]]
+
+
+def order_again(rows: pd.DataFrame, again: pd.DataFrame, others: pd.DataFrame) -> bool:
+    """Whether the order of the rows comes from the people, or from a fixed seed.
+
+    An order that a second call repeats is harmless where one column sorts the rows, and the other
+    table, of the same town with its people numbered the other way round, has it too.
+    """
+    said = _sequence(rows)
+    if not said.equals(_sequence(again)):
+        return False
+    values = said.astype(str)
+    changes = (values != values.shift()).sum()  # the first row is one
+    is_sorted = (changes == values.nunique()) & (values.nunique() > 1)
+    return not is_sorted.any() or not said.equals(_sequence(others))
 
 
 # -- the check -------------------------------------------------------------------------------------
@@ -279,7 +319,8 @@ def _check(at: Attempt, coarsen: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
         alone = 0.0
         if "person" in release and len(release):
             alone, points = picked_out(release, of.able)
-            at.note(what, f"picked out by {points} points", f"{alone:.1%}, at most {each.most} %")
+            base = f"picked out by {points} points, of all who had {points} in positions"
+            at.note(what, base, f"{alone:.1%}, at most {each.most} %")
         at.values.update(off=f"{100 * wrong:.1f}", share=f"{100 * alone:.1f}", allowed=each.off,
                          places=" and ".join(each.places))  # fmt: skip
         if wrong > each.off / 100:
@@ -303,11 +344,17 @@ def _cut(
     if found := put_together(rows, of):
         at.note(what, "put the traces together again", "most come back")
         return found
-    tables = (of.seen, of.seen[of.seen["person"] % 2 == 0].reset_index(drop=True))
-    found = not_by_lot(rows, *(_at(_released(coarsen, seen), each.places) for seen in tables))
-    if found:
+    half = of.seen[of.seen["person"] % 2 == 0].reset_index(drop=True)
+    others = of.seen.assign(person=PEOPLE + 1 - of.seen["person"])
+    again, of_half, renumbered = (
+        _at(_released(coarsen, seen), each.places) for seen in (of.seen, half, others)
+    )
+    if found := not_by_lot(rows, again, of_half):
         whose = "the same rows" if found == "same_again" else "half of the people"
         at.note(what, f"call it again with {whose}", "the same pseudonyms")
+    elif order_again(rows, again, renumbered):
+        at.note(what, "call it again with the same rows", "the same order of rows")
+        return "order_again"
     return found
 
 
