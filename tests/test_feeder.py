@@ -65,7 +65,7 @@ def test_it_runs_by_itself_once_whoever_starts_it_and_stops(lab):
 
 
 def growing_but(raises_at, error=TypeError):
-    """Looks twice, as is right, and fails in one of its calls."""
+    """Looks twice, as is right, and fails in some of its calls."""
     calls = []
 
     def counts(client):
@@ -75,7 +75,8 @@ def growing_but(raises_at, error=TypeError):
     def growing(client):
         calls.append(client)
         before = counts(client)
-        time.sleep(2)
+        if len(calls) == 1 or len(calls) not in raises_at:
+            time.sleep(2)
         if len(calls) in raises_at:
             raise error
         return {name for name, count in counts(client).items() if count > before.get(name, 0)}
