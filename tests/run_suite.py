@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = "LEFTOPEN_NAMESPACE"
 LIMIT_SECONDS = 60 * 60
 # On two cores: each worker waits for servers and time limits a good part of its time.
-WORKERS = 3
+WORKERS = 4
 _IN_MEMORY = Path("/dev/shm")
 _LEAST_MEMORY = 8 * 2**30
 _CLONE_NEWNET = 0x40000000  # unshare(2)
