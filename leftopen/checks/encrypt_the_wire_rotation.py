@@ -186,10 +186,8 @@ def _next_start(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) 
 
 
 def _file_says(lab: MongoLab, tls: wire.Handshake) -> str | None:
-    """What the files have that is not so today."""
-    found, mode = _Pem.of(_named(lab)), _written(lab, "mode")
-    if mode != conf.get(lab.effective, "net.tls.mode"):
-        return f"net.tls.mode is {mode or 'not set'} in mongod.conf"
+    """What stands in the certificate's file and is not shown today."""
+    found = _Pem.of(_named(lab))
     if found is None:
         return "the file has no key with its own certificate, so that mongod does not start"
     return "another certificate stands in the file" if found.der != tls.certificate else None
@@ -197,24 +195,20 @@ def _file_says(lab: MongoLab, tls: wire.Handshake) -> str | None:
 
 def _begins(lab: MongoLab, start: _Began) -> str | None:
     """What another mongod does otherwise that begins with this file."""
+    settings = conf.parse(lab.config)[0]
     try:
-        twin = mongod.another(conf.parse(lab.config)[0])
+        twin = mongod.another(settings)
     except EngineFailed:
         return "mongod does not start with what mongod.conf says"
     with contextlib.closing(twin):
         fault = mongod.fault(twin.port, began.trusting(lab, start.ca))
-    return f"mongod then {fault}" if fault else None
-
-
-def _written(lab: MongoLab, name: str) -> str:
-    """What mongod.conf says of TLS, for the next start."""
-    settings, _ = conf.parse(lab.config)
-    return conf.get(settings, f"net.tls.{name}")
+    mode = conf.get(settings, "net.tls.mode") or "not set"
+    return f"mongod then {fault} (net.tls.mode is {mode} in mongod.conf)" if fault else None
 
 
 def _named(lab: MongoLab) -> Path:
     """The file that mongod.conf names for the next start."""
-    return Path(_written(lab, "certificateKeyFile"))
+    return Path(conf.get(conf.parse(lab.config)[0], "net.tls.certificateKeyFile"))
 
 
 @dataclass
