@@ -234,6 +234,12 @@ WRONG_NAMES |= {
             bytes([int(key_of(ex), 16) % 100]), n.encode(), "sha256"
         ).hex(),
     ),
+    "two keys": (
+        "few_keys",
+        lambda ex: lambda n: hmac.digest(
+            bytes([int(key_of(ex), 16) % 2]), n.encode(), "sha256"
+        ).hex(),
+    ),
 }  # fmt: skip
 
 

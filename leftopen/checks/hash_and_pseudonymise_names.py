@@ -29,6 +29,7 @@ _VARIABLES = ("PSEUDONYM_KEY", "REGISTER_KEY", "RESEARCH_KEY")
 _PEOPLE = 300
 _ENOUGH_BITS = 55.5  # 56 bits: in 36.5 million pseudonyms a pair is alike once in 100 districts
 _MANY_KEYS = 1500  # tried for one number; of 100,000 keys that count, two are alike for certain
+_MORE_KEYS = 40  # where two gave the same: of two keys that count, all 40 are alike once in 10**12
 _LONGEST = 3.0  # seconds of the processor for them
 _MOST_ALIKE = 0.5
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
@@ -96,7 +97,7 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
         return "random_each_time"
     changed = one != of(numbers[0], second)
     at.note("the function", "the same number, another key", _same(not changed))
-    if not changed:
+    if not changed and not _changes(of, key, numbers[0], one):
         return _without_key(at.task["salt"], numbers[0], one)
     if wrong := _without_variable(at, of, numbers[0]):
         return wrong
@@ -134,6 +135,17 @@ def _in_another_process(at: Attempt, of: Callable, key: str, numbers: list[str])
 def _sibling(number: str) -> str:
     """Another number of the same day, that was not tried before."""
     return number[:14] + f"{(int(number[14:17]) + 500) % 1000:03d}" + number[17]
+
+
+def _changes(of: Callable, key: Callable[[], str], number: str, made: str) -> bool:
+    """Whether any of some more keys gives another pseudonym: of few keys, two may be alike."""
+    begin = time.thread_time()
+    for _ in range(_MORE_KEYS):
+        if of(number, key()) != made:
+            return True
+        if time.thread_time() - begin > _LONGEST:
+            break
+    return False
 
 
 def _few_keys(at: Attempt, of: Callable, key: Callable[[], str], number: str) -> str:
