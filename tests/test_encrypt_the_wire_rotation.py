@@ -52,8 +52,10 @@ def test_what_was_mended_in_time_is_right_and_what_was_cut_is_not(asked):
         assert rotate(right) == RIGHT
         place.write_bytes(old)
         assert asked.told() == "next_start"
+        assert "shows another certificate" in asked.at.values["what"]
         place.unlink()
         assert asked.told() == "next_start"
+        assert "does not start" in asked.at.values["what"]
         place.write_bytes(right)
         lab.configure("net: {tls: {mode: preferTLS}}", restart=False)
         assert asked.told() == "next_start"

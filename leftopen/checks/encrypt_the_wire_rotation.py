@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from leftopen import loopback
 from leftopen.audit import wire
@@ -179,31 +179,27 @@ def _next_start(at: Attempt, lab: MongoLab, start: _Began, tls: wire.Handshake) 
             "refuses the server"
         )
         return "next_start"
-    what = _file_says(lab, tls) or _begins(lab, start)
-    at.note("as the administrator", "read what mongod will begin with", what or "the same")
+    what = _begins(lab, start, tls)
+    at.note("as the administrator", "begin another mongod with this file", what or "the same")
     at.values["what"] = what
     return "next_start" if what else None
 
 
-def _file_says(lab: MongoLab, tls: wire.Handshake) -> str | None:
-    """What stands in the certificate's file and is not shown today."""
-    found = _Pem.of(_named(lab))
-    if found is None:
-        return "the file has no key with its own certificate, so that mongod does not start"
-    return "another certificate stands in the file" if found.der != tls.certificate else None
-
-
-def _begins(lab: MongoLab, start: _Began) -> str | None:
+def _begins(lab: MongoLab, start: _Began, tls: wire.Handshake) -> str | None:
     """What another mongod does otherwise that begins with this file."""
     settings = conf.parse(lab.config)[0]
+    trusts = began.trusting(lab, start.ca)
     try:
         twin = mongod.another(settings)
     except EngineFailed:
-        return "mongod does not start with what mongod.conf says"
+        return "mongod does not start with mongod.conf and the file that it names"
     with contextlib.closing(twin):
-        fault = mongod.fault(twin.port, began.trusting(lab, start.ca))
+        fault = mongod.fault(twin.port, trusts)
+        if not fault:
+            shown = wire.handshake(mongod.HOSTS[0], twin.port, trusts).certificate
+            return None if shown == tls.certificate else "mongod then shows another certificate"
     mode = conf.get(settings, "net.tls.mode") or "not set"
-    return f"mongod then {fault} (net.tls.mode is {mode} in mongod.conf)" if fault else None
+    return f"mongod then {fault} (net.tls.mode is {mode} in mongod.conf)"
 
 
 def _named(lab: MongoLab) -> Path:
@@ -227,10 +223,6 @@ class _Pem:
         except (OSError, ValueError, TypeError):
             return None
         return cls(certificate) if key.public_key() == certificate.public_key() else None
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
 
     @property
     def days(self) -> int:
