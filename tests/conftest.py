@@ -1,13 +1,11 @@
 """What every test has: engines that it needs or is skipped without, and the socket watch."""
 
 import functools
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import nbval.kernel
 import prose_rules
 import pytest
 import socket_watch
+import waiting
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
@@ -216,10 +215,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env=environment, stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            deadline = time.monotonic() + 60
-            while not list(runtime.glob("jpserver-*.json")) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            told = json.loads(next(runtime.glob("jpserver-*.json")).read_text())
+            told = waiting.written(runtime, "jpserver-*.json")
             yield f"{told['url']}lab/tree/{{}}?token={told['token']}&reset"
         finally:
             server.terminate()

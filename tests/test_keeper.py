@@ -123,8 +123,10 @@ def test_a_dead_keeper_is_one_sentence_and_takes_the_server_along(kept):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the lock on the folder is flock(2), POSIX alone")
-def test_what_a_killed_keeper_leaves_is_swept_later_and_nothing_else_is(kept, monkeypatch):
-    dead = ServerProcess()
+def test_what_a_killed_keeper_leaves_is_swept_later_and_nothing_else_is(tmp_path, monkeypatch):
+    # A folder of its own: another test's keeper may be about to lock what this one sweeps.
+    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))
+    dead, kept = ServerProcess(), ServerProcess()
     left = dead.folder
     os.kill(dead._keeper.pid, signal.SIGKILL)
     dead.close()
@@ -133,9 +135,10 @@ def test_what_a_killed_keeper_leaves_is_swept_later_and_nothing_else_is(kept, mo
     monkeypatch.setattr(process, "_SWEEP_AGE_SECONDS", -1.0)
     assert left in process.leftovers()
     assert kept.folder not in process.leftovers()
-    assert left in process.sweep()
+    assert process.sweep() == [left]
     assert not left.exists()
     assert kept.folder.exists()
+    kept.close()
 
 
 def test_a_forked_child_that_holds_the_pipe_does_not_keep_the_server(tmp_path):

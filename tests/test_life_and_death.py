@@ -14,7 +14,7 @@ import psutil
 import pytest
 from jupyter_client import KernelManager
 from kernels import Notebook, is_clean
-from waiting import WAIT, wait_for
+from waiting import WAIT, wait_for, written
 
 from leftopen.engines import mongodb
 
@@ -200,8 +200,7 @@ def test_jupyter_killed_takes_its_kernels_and_their_servers_along(folder, tmp_pa
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        assert wait_for(lambda: list(runtime.glob("jpserver-*.json")))
-        told = json.loads(next(runtime.glob("jpserver-*.json")).read_text())
+        told = written(runtime, "jpserver-*.json")
         ask = urllib.request.Request(
             f"{told['url']}api/kernels", data=b"{}", headers={"Authorization": "token t"}
         )
