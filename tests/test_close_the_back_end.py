@@ -223,10 +223,26 @@ def test_a_check_of_the_live_stream_leaves_no_passage_behind(ex):
     with psycopg.connect(lab.inside.uri_of(labs.DATABASE)) as operator:
         before = operator.execute("SELECT count(*), max(passage) FROM passages").fetchone()
     with labs.Passing(lab, [1, 2]) as passing:
+        passing.numbers = Looked(lab)
         passing.write()
+        # Else a stream that begins between two of them would not be sent the first.
+        assert passing.numbers.seen_meanwhile == [before[0], before[0]]
         assert len(passing.numbers) == 2
     with psycopg.connect(lab.inside.uri_of(labs.DATABASE)) as operator:
         assert operator.execute("SELECT count(*), max(passage) FROM passages").fetchone() == before
+
+
+class Looked(list):
+    """A list; how many passages anybody else sees is looked up with each entry."""
+
+    def __init__(self, lab):
+        self.uri, self.seen_meanwhile = lab.inside.uri_of(labs.DATABASE), []
+
+    def append(self, number):
+        super().append(number)
+        with psycopg.connect(self.uri) as other:
+            count = other.execute("SELECT count(*) FROM passages").fetchone()
+            self.seen_meanwhile.append(count[0])
 
 
 @pytest.mark.needs("postgres")

@@ -119,8 +119,8 @@ class Passing:
         self.numbers: list[int] = []
 
     def write(self) -> None:
-        """Let each of them pass once more."""
-        with sql_probe.operator(self._lab, DATABASE) as operator:
+        """Let each of them pass once more, all at once: a stream begins before them or after."""
+        with sql_probe.operator(self._lab, DATABASE) as operator, operator.transaction():
             for person in self._people:
                 (number,) = operator.execute(_PASS, [person]).fetchone()
                 self.numbers.append(number)
