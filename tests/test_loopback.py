@@ -200,6 +200,24 @@ def test_a_free_port_can_be_taken():
         assert listener.getsockname() == ("127.0.0.1", port)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be kept")
+def test_a_kept_port_is_the_servers_alone_also_while_it_is_down():
+    kept = loopback.KeptPort()
+    for _ in range(2):
+        with pytest.raises(ConnectionRefusedError):
+            loopback.connect("127.0.0.1", kept.number, 10)
+        with loopback.listen(kept.number), loopback.connect("127.0.0.1", kept.number, 10):
+            pass
+    for _ in range(20_000):  # the system has 14,000 ports to give, and 7,000 for these sockets
+        with loopback.reserve() as other:
+            assert other.getsockname()[1] != kept.number
+    with socket.socket() as plain, pytest.raises(OSError, match="in use"):
+        plain.bind(("127.0.0.1", kept.number))
+    kept.close()
+    kept.close()
+    loopback.reserve(kept.number).close()
+
+
 def test_connect_does_not_resolve_twice(monkeypatch):
     answers = iter([answer("127.0.0.1"), answer("93.184.215.14")])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **how: next(answers)(*asked))

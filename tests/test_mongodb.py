@@ -1,6 +1,7 @@
 """mongod: found, started, refused, restarted, against the real server."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_a_busy_port_is_left_to_its_owner_and_another_taken(server):
         assert server.port != busy
         with MongoClient("127.0.0.1", server.port) as client:
             assert client.admin.command("ping")["ok"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be kept")
+def test_its_port_is_its_own_while_it_is_down(server):
+    port = server.port
+    server.stop()
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.bind(("127.0.0.1", port))
+    server.start({})
+    assert server.port == port
 
 
 def test_data_stay_over_a_restart_and_go_with_close(server):

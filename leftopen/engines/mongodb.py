@@ -270,12 +270,13 @@ class MongoServer:
     def __init__(self, settings: dict, files: kept.Files | None = None) -> None:
         self.mongod = find()
         self.process = ServerProcess()
+        self._port: loopback.KeptPort | None = None
         try:
             self.folder = self.process.folder
             with disk():
                 (self.folder / "data").mkdir(mode=0o700)
                 kept.put_back(files or {}, self.folder)
-            self.port = loopback.free_port()
+            self._choose_port()
             self.start(settings)
         except BaseException:
             self.close()
@@ -302,8 +303,14 @@ class MongoServer:
                 return
             if "Address already in use" not in words:
                 break
-            self.port = loopback.free_port()  # another program was faster
+            self._choose_port()  # another program was faster
         raise EngineFailed(f"mongod did not start: {words}.")
+
+    def _choose_port(self) -> None:
+        if self._port is not None:
+            self._port.close()
+        self._port = loopback.KeptPort()
+        self.port = self._port.number
 
     def _try_start(self, settings: dict) -> str | None:
         whole = merge(settings, lab_settings(self.folder, self.port))
@@ -363,3 +370,5 @@ class MongoServer:
     def close(self) -> None:
         """End mongod and remove its folder. Safe to call twice."""
         self.process.close()
+        if self._port is not None:
+            self._port.close()
