@@ -1,11 +1,12 @@
 """Exercise 07: the order of changes to accounts, and connection strings that lead elsewhere."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
 from leftopen.checks import probe
-from leftopen.checks.require_a_login_log import Change, gap
+from leftopen.checks.require_a_login_log import Change, gap, read
 
 OLD, NEW, ARCHIVE = ("shop", "map"), ("shop", "map_b"), ("admin", "archive")
 ROLE = ("shop", "read")
@@ -53,6 +54,25 @@ def test_orders_without_a_gap(changes):
 )
 def test_orders_with_a_gap(changes, gap_in):
     assert found(*changes) == gap_in
+
+
+def line(number, msg, **attributes):
+    return json.dumps({"id": number, "msg": msg, "attr": attributes})
+
+
+def test_a_start_that_lets_nobody_in_was_not_open(tmp_path):
+    """A server whose port another program has just taken writes its options, ends, and starts."""
+    log = tmp_path / "mongod.log"
+    opened = line(21951, "Options set by command line", options={"net": {}})
+    locked = line(
+        21951, "Options set by command line", options={"security": {"authorization": "enabled"}}
+    )
+    up = line(23016, "Waiting for connections")
+    log.write_text("\n".join([opened, opened, up, "", locked, locked, up, ""]))
+    found = read(SimpleNamespace(log=log))
+    assert (found.starts, found.unlocked) == (2, 1)
+    log.write_text("\n".join([opened, up, locked, up, opened, up, locked, up]))
+    assert read(SimpleNamespace(log=log)).unlocked == 2
 
 
 LAB = SimpleNamespace(inside=SimpleNamespace(port=4001), outside=SimpleNamespace(port=4002))

@@ -58,7 +58,7 @@ class Log:
 
 def read(lab: Lab) -> Log:
     """Read the log of a lab."""
-    found = Log()
+    found, asks_nobody = Log(), False
     for line in lab.log.read_text(errors="replace").splitlines():
         try:
             entry = json.loads(line)
@@ -67,10 +67,11 @@ def read(lab: Lab) -> Log:
         number, attributes = entry["id"], entry.get("attr", {})
         if number == _LISTENING and entry["msg"] == "Waiting for connections":
             found.starts += 1
+            found.unlocked += asks_nobody  # one that found its port taken let nobody in
             found.changes = []
         elif number == _OPTIONS:
             security = attributes["options"].get("security", {})
-            found.unlocked += security.get("authorization") != "enabled"
+            asks_nobody = security.get("authorization") != "enabled"
         elif number == _NEW_COLLECTION:
             found.had_account |= attributes.get("namespace") == "admin.system.users"
         elif number == _COMMAND and "errCode" not in attributes:
