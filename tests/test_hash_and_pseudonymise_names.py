@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hash_asked import exercise_of_someone, found
 
 from leftopen.checks import hash_and_pseudonymise_keys, hash_and_pseudonymise_leaks
-from leftopen.checks.question import RIGHT
+from leftopen.checks.question import RIGHT, Attempt
 from leftopen.checks.verdict import Kind
 
 
@@ -171,6 +171,7 @@ WRONG_NAMES = {
     "a cipher of long ago": ("shines_through", shifted),
     "of the birth date alone": ("people_collide", lambda ex: lambda n: right_name(ex)(n[:14])),
     "eight digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:8]),
+    "three digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:3]),
     "13 digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:13]),
     "twelve digits": ("people_collide", lambda ex: lambda n: right_name(ex)(n)[:12]),
     "a counter": (
@@ -247,6 +248,18 @@ WRONG_NAMES |= {
 def test_other_wrong_pseudonyms_are_told(ex, way):
     name, make = WRONG_NAMES[way]
     assert found(ex, 3, make(ex), right_key) == name
+
+
+def test_of_a_thousand_keys_the_first_two_may_be_as_good_as_one(ex, monkeypatch):
+    monkeypatch.setattr(hash_and_pseudonymise_keys, "judge", lambda *_: "")
+    drawn = itertools.chain([f"{7:064x}", f"{1007:064x}"], iter(right_key, None))
+
+    def of_three_digits(number):
+        return hmac.digest(b"%d" % (int(key_of(ex), 16) % 1000), number.encode(), "sha256").hex()
+
+    at = Attempt(ex.task(3))
+    assert ex._questions[3].check(at, of_three_digits, lambda: next(drawn)) == "few_keys"
+    assert "the function: the same number, another key → another pseudonym" in at.tried
 
 
 WRONG_KEYS = {

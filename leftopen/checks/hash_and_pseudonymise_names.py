@@ -30,6 +30,7 @@ _PEOPLE = 300
 _ENOUGH_BITS = 55.5  # 56 bits: in 36.5 million pseudonyms a pair is alike once in 100 districts
 _MANY_KEYS = 1500  # tried for one number; of 100,000 keys that count, two are alike for certain
 _MORE_KEYS = 40  # where two gave the same: of two keys that count, all 40 are alike once in 10**12
+_SOME = 40  # people; of so many, two keys give all the same pseudonym if they are as good as one
 _LONGEST = 3.0  # seconds of the processor for them
 _MOST_ALIKE = 0.5
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
@@ -95,16 +96,16 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
     at.note("the function", "the same number twice", _same(one == of(numbers[0], first)))
     if one != of(numbers[0], first):
         return "random_each_time"
-    changed = one != of(numbers[0], second)
+    changed = one != of(numbers[0], second) or _changes(of, key, numbers[0], one)
     at.note("the function", "the same number, another key", _same(not changed))
-    if not changed and not _changes(of, key, numbers[0], one):
+    if not changed:
         return _without_key(at.task["salt"], numbers[0], one)
     if wrong := _without_variable(at, of, numbers[0]):
         return wrong
-    if wrong := _few_keys(at, of, key, numbers[0]):
+    if wrong := _few_keys(at, of, key, numbers):
         return wrong
     for place, near in _nearly(first, second):
-        if of(numbers[0], near) == one:
+        if _are_one(of, numbers, first, near):
             at.values["place"] = place
             at.note("the function", f"a key with another character {place}", "the same")
             return "part_of_the_key"
@@ -148,18 +149,26 @@ def _changes(of: Callable, key: Callable[[], str], number: str, made: str) -> bo
     return False
 
 
-def _few_keys(at: Attempt, of: Callable, key: Callable[[], str], number: str) -> str:
-    """Whether two of many keys give one number the same pseudonym."""
-    begin, seen = time.thread_time(), set()
+def _few_keys(at: Attempt, of: Callable, key: Callable[[], str], numbers: list[str]) -> str:
+    """Whether two of many keys give the same pseudonyms."""
+    begin, seen = time.thread_time(), {}
     for tried in range(1, _MANY_KEYS + 1):
-        seen.add(of(number, key()))
-        if len(seen) < tried:
+        new = key()
+        made = of(numbers[0], new)
+        if made in seen and _are_one(of, numbers, seen[made], new):
             at.note("the function", "one number, many keys", "two give the same pseudonym")
             return "few_keys"
+        seen[made] = new
         if time.thread_time() - begin > _LONGEST:
             break
-    at.note("the function", "one number, many keys", "all pseudonyms differ")
+    alike = "" if len(seen) == tried else ", or so for this number alone"
+    at.note("the function", "one number, many keys", f"all pseudonyms differ{alike}")
     return ""
+
+
+def _are_one(of: Callable, numbers: list[str], one: str, other: str) -> bool:
+    """Whether two keys are as good as one; of short pseudonyms, a single one is so by chance."""
+    return all(of(number, one) == of(number, other) for number in numbers[:_SOME])
 
 
 def _same(same: bool) -> str:
