@@ -151,17 +151,18 @@ def _changes(of: Callable, key: Callable[[], str], number: str, made: str) -> bo
 
 def _few_keys(at: Attempt, of: Callable, key: Callable[[], str], numbers: list[str]) -> str:
     """Whether two of many keys give the same pseudonyms."""
-    begin, seen = time.thread_time(), {}
-    for tried in range(1, _MANY_KEYS + 1):
+    begin, seen, alike = time.thread_time(), {}, ""
+    for _ in range(_MANY_KEYS):
         new = key()
         made = of(numbers[0], new)
-        if made in seen and _are_one(of, numbers, seen[made], new):
-            at.note("the function", "one number, many keys", "two give the same pseudonym")
-            return "few_keys"
+        if made in seen:
+            if _are_one(of, numbers, seen[made], new):
+                at.note("the function", "one number, many keys", "two give the same pseudonym")
+                return "few_keys"
+            alike = ", or are the same for this number alone"
         seen[made] = new
         if time.thread_time() - begin > _LONGEST:
             break
-    alike = "" if len(seen) == tried else ", or so for this number alone"
     at.note("the function", "one number, many keys", f"all pseudonyms differ{alike}")
     return ""
 
