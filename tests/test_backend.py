@@ -43,6 +43,18 @@ def test_the_log_has_each_request_with_its_time_and_its_client(service):
     assert all(time.strptime(line.split(" ")[0], "%Y-%m-%dT%H:%M:%S%z") for line in lines)
 
 
+HANGS_UP_AFTER = """
+import gc
+import uvicorn
+WORD = next(o for o in gc.get_objects() if isinstance(o, uvicorn.Config)).timeout_keep_alive
+"""
+
+
+def test_a_client_that_rests_between_two_cells_is_not_hung_up_on(service):
+    service.write("parts.py", HANGS_UP_AFTER)
+    assert word(service) >= 600
+
+
 # -- its code -------------------------------------------------------------------------------------
 
 

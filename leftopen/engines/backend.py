@@ -47,6 +47,9 @@ _PYTHON = {
     # Python takes a compiled file of the same second and size for the current one.
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+# uvicorn hangs up after 5 s without a request, and a client that asks in just that moment gets no
+# answer. Cells of a notebook are often 5 s apart.
+_PATIENT = {"UVICORN_TIMEOUT_KEEP_ALIVE": "3600"}
 
 
 # uvicorn's own log has no times. The code's own loggers print into the same file.
@@ -227,7 +230,7 @@ class Backend:
             self._process.start(
                 self._command(),
                 self.log,
-                environment={**passed, **_PYTHON, **environment},
+                environment={**passed, **_PYTHON, **_PATIENT, **environment},
                 inside=self.folder,
             )
             try:
