@@ -305,6 +305,7 @@ def of_place(change):
         (of_key(lambda key: key[:8] * 4), "part_of_key"),
         (of_key(lambda key: bytes(28) + key[:4]), "part_of_key"),
         (of_key(lambda key: sha256(key[31:]).digest()), "part_of_key"),
+        (of_key(lambda key: sha256(bytes([key[31] & 128])).digest()), "part_of_key"),
         (of_place(lambda c, r: [c[:4], r]), "part_of_place"),
         (of_place(lambda c, r: [c[:16], r]), "part_of_place"),
         (of_place(lambda c, r: [c.lower(), r]), "part_of_place"),
