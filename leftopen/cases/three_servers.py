@@ -35,7 +35,13 @@ _SEED = 12
 CLIENTS = "Lab clients"
 """The organisation in a client's certificate: another one than the servers', since MongoDB takes
 a client of its own organisation for a member of its cluster."""
-_PATIENCE = {"directConnection": True, "serverSelectionTimeoutMS": 2000}
+_PATIENCE = {
+    "directConnection": True,
+    "serverSelectionTimeoutMS": 2000,
+    # Else a monitor's question is open when the client closes, and what mongod says to that
+    # ("operation was interrupted") stands at the end of some recordings.
+    "serverMonitoringMode": "poll",
+}
 MAP = {"username": "map", "password": "sensenets2018", "authSource": "sensenets"}
 OPERATOR = {"username": "operator", "password": "paper lantern", "authSource": "admin"}
 GATE = ("gate", "quiet heron")
