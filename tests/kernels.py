@@ -32,7 +32,12 @@ class Notebook:
 
     def __init__(self, folder, **environment):
         self.folder = folder
-        self.manager = KernelManager(kernel_name="python3")
+        # Spoken to over files: five TCP ports, free when they are chosen, another program may take
+        # before the kernel listens on them, and then it ends.
+        self.sockets = tempfile.TemporaryDirectory(prefix="k-")
+        file = str(Path(self.sockets.name) / "k.json")
+        ways = {"transport": "ipc", "ip": file.removesuffix(".json"), "connection_file": file}
+        self.manager = KernelManager(kernel_name="python3", **ways)
         self.manager.start_kernel(
             env={**os.environ, "TMPDIR": str(folder), **environment},
             stdout=subprocess.DEVNULL,
@@ -76,6 +81,7 @@ class Notebook:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
+        self.sockets.cleanup()
 
     def interrupt(self, sent):
         """Interrupt a cell that was begun; return the name of its exception."""
