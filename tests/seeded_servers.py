@@ -278,10 +278,11 @@ def short(seconds: float, age_days: float = 300) -> Callable[[Path], tuple[Path,
 @contextlib.contextmanager
 def bare_mongod(text: str, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A mongod that is no lab, with these settings and the lab's other ones; yields its port."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         (folder / "data").mkdir()
-        port = port or loopback.free_port()
+        if not port:
+            port = stack.enter_context(contextlib.closing(loopback.KeptPort())).number
         whole = merge(mongodb.lab_settings(folder, port), parse(text)[0])
         (folder / "mongod.conf").write_text(dump(whole))
         process = subprocess.Popen(
