@@ -198,6 +198,10 @@ def assert_lengths_are_what_the_lesson_says(asked, master):
 def test_drawn_keys_are_not_weak_in_whatever_writing():
     for key in (secrets.token_bytes(96), secrets.token_hex(48).encode(), os.urandom(96)):
         assert not vault.is_weak(key)
+    # Of 32 bytes, also where some digits come often.
+    assert not vault.is_weak(b"72272752717727502777227057327762")
+    assert not vault.is_weak(b"4ae4e44f0ea4e40ee04ea4ef4e0a4f94")
+    assert vault.is_weak(b"4ae4aaaaaaaaaaaaaa4aaaaaa4aaaeaa")
 
 
 def test_a_key_that_a_cell_leads_to_is_found(tmp_path, monkeypatch):

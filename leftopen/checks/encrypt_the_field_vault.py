@@ -10,6 +10,7 @@ import ast
 import contextlib
 import hashlib
 import itertools
+import math
 import random
 import secrets
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ _SEEDS = 2_100  # small numbers and years
 _MOST_WRITTEN = 5_000  # values in the cells of a notebook
 _DIGESTS = ("sha256", "sha512", "sha1", "md5", "sha384", "sha3_256", "blake2b")
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
+_EACH = 8  # times that each byte of a short key comes: 32 drawn digits have 3.1 bits, or 2.4
 _FROM_PASSWORD = "the password that it is made from"  # as keys.find says
 
 
@@ -201,7 +203,7 @@ def is_weak(master: bytes) -> bool:
         return True
     if len({(b - a) % 256 for a, b in itertools.pairwise(master)}) == 1:
         return True
-    if ciphertext.entropy(master) < _LEAST_ENTROPY:
+    if ciphertext.entropy(master) < min(_LEAST_ENTROPY, math.log2(size / _EACH)):
         return True
     seeds = itertools.chain(range(_SEEDS), _written(int | str | bytes))
     return any(_is_drawn_from(seed, master) for seed in seeds)
