@@ -221,3 +221,16 @@ def test_the_last_words_name_the_error_and_its_line(service):
     assert service.last_words() == ""
     httpx.get(f"{service.uri}/fail")
     assert service.last_words().endswith("IndexError: list index out of range")
+
+
+LOGS_LATE = """
+import logging, time
+late = lambda entry: entry.levelno < logging.ERROR or time.sleep(1) is None
+logging.getLogger("uvicorn.error").addFilter(late)
+"""
+
+
+def test_the_last_words_are_those_of_an_error_that_is_logged_late(service):
+    service.write("parts.py", PARTS + LOGS_LATE)
+    assert httpx.get(f"{service.uri}/fail").status_code == 500
+    assert "list indices must be integers" in service.last_words()

@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ from leftopen.outside_http import Internet
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 _QUIET_SECONDS = 0.2
+_ERROR_SECONDS = 5.0  # the longest wait; a 500 that the code itself answers has no error
+_ANSWERED_500, _LOGGED = re.compile(r'HTTP/[\d.]+" 500 '), "Exception in ASGI application"
 _OPEN_REQUESTS_SECONDS = 1  # what a request has left when the service stops; a stream never ends
 _PORT_TRIES = 5
 
@@ -296,13 +299,15 @@ class Backend:
     def last_words(self) -> str:
         """The last line of the last error since the service was started, and where it happened.
 
-        A client may have its answer before the error is logged, so the log must first be quiet.
+        A client may have its answer before the error is logged, so the log must first be quiet,
+        and have an error below the last answer with the status 500.
 
         Returns:
             The words, or nothing when no error was logged.
         """
+        until = time.monotonic() + _ERROR_SECONDS
         before, printed = None, self._printed()
-        while printed != before:
+        while printed != before or (_owes_an_error(printed) and time.monotonic() < until):
             time.sleep(_QUIET_SECONDS)
             before, printed = printed, self._printed()
         return self._words(printed) if last_error(printed, self.folder) else ""
@@ -355,6 +360,12 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"Backend at {self.uri}, {'running' if self.is_running else 'not running'}"
+
+
+def _owes_an_error(printed: str) -> bool:
+    """Whether an error is still to be logged: uvicorn does so after it has answered with 500."""
+    *_, below = _ANSWERED_500.split(printed)
+    return below != printed and _LOGGED not in below
 
 
 class _DidNotStart(Exception):
