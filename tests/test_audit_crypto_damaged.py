@@ -215,6 +215,12 @@ def test_a_damaged_header_is_opened_by_no_key(tmp_path):
     assert told(tmp_path)[0] == {"X10": "fix"}
 
 
+def test_a_drawn_value_that_begins_as_a_gzip_nearly_does_is_drawn():
+    drawn = _DRAWN.randbytes(60)
+    assert not kinds.is_random(gzip.compress(drawn))
+    assert all(kinds.is_random(b"\x1f\x8b" + bytes([n]) + drawn) is (n != 8) for n in range(256))
+
+
 # -- marks of private keys, names of fields -----------------------------------------------------
 
 BLOCK = "-----BEGIN PGP {} KEY BLOCK-----\n\nlQOYBGX0\n-----END PGP {} KEY BLOCK-----\n"

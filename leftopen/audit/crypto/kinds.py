@@ -24,7 +24,15 @@ CSFLE_HEAD = 18
 DIGESTS = {16: "MD5", 20: "SHA-1", 28: "SHA-224", 32: "SHA-256", 48: "SHA-384", 64: "SHA-512"}
 _HEX = re.compile(r"(?:\\x|0x)?(?:[0-9a-f]{2}){16,}|(?:\\x|0x)?(?:[0-9A-F]{2}){16,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
-_KNOWN_FILES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"\x1f\x8b", b"RIFF")
+_KNOWN_FILES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"%PDF",
+    b"PK\x03\x04",
+    b"\x1f\x8b\x08",
+    b"RIFF",
+)
 _PERSON = {"person", "persons", "people", "patient", "citizen", "resident", "customer", "holder"}
 _PERSONAL_NAMES = {"name", "diagnosis", "sex", "gender", *NAMES, *PERSONS, *DEVICES_AND_GROUPS}
 _PERSONAL_NAMES -= {"mac", "group"}  # a message's code, and an account's
