@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 from leftopen import learner, progress
@@ -102,7 +102,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
             return _tidy(copy)
         except CellExecutionError as error:
             raise DataError(f"{name} ends in an error: {error.ename}: {error.evalue}") from error
-        except (CellTimeoutError, DeadKernelError) as error:
+        except (CellTimeoutError, RuntimeError) as error:  # or the kernel died
             if not tries_left:
                 raise DataError(f"{name} did not end: {error}") from error
     raise AssertionError("unreachable")

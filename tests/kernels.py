@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 from jupyter_client import KernelManager
-from waiting import WAIT
+from waiting import WAIT, until
 
 
 def users_of(folder):
@@ -90,8 +89,13 @@ class Notebook:
 
     def interrupt_a_sleep(self):
         """Interrupt a cell that does nothing, beside whatever runs."""
-        sent = self.begin("import time; time.sleep(60)")
-        time.sleep(1)
+        asleep = Path(self.sockets.name) / "asleep"
+        # Python sees a signal that comes just before a sleep only after it: hence short ones.
+        sent = self.begin(
+            f"import pathlib, time\npathlib.Path({str(asleep)!r}).touch()\n"
+            "for _ in range(1_200):\n    time.sleep(0.05)"
+        )
+        until(asleep.exists)
         assert self.interrupt(sent) == "KeyboardInterrupt"
 
 

@@ -119,6 +119,29 @@ def test_an_untouched_exercise_that_ends_in_an_error_is_refused(tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_kernel_that_dies_before_its_first_word_is_begun_again_once(
+    tmp_path, monkeypatch, deaths
+):
+    """Another program may take one of its ports before it listens."""
+    run, left = exercises._run, [None] * deaths
+
+    def dying(*arguments):
+        if left:
+            left.pop()
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        run(*arguments)
+
+    monkeypatch.setattr(exercises, "_run", dying)
+    target = project(tmp_path, new_code_cell(ANSWER))
+    if deaths == 2:
+        with pytest.raises(DataError, match="did not end: Kernel died"):
+            build.build(tmp_path)
+        return
+    build.build(tmp_path)
+    assert target.exists()
+
+
 def test_without_solutions_the_exercises_stay_as_they_are(tmp_path):
     target = project(tmp_path, new_code_cell(ANSWER))
     build.build(tmp_path)

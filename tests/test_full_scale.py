@@ -168,7 +168,9 @@ from leftopen import trace
 from leftopen.cases.full_scale import full_scale
 def wait(*_):
     print("there", flush=True)
-    time.sleep(120)
+    # Python sees a signal that comes just before a sleep only after it: hence short ones.
+    for _ in range(2_400):
+        time.sleep(0.05)
 {patch}
 full_scale(sys.argv[1], people=1_500, positions=6_000, progress=False)
 """
@@ -183,7 +185,7 @@ def start(folder, patch):
 
 
 def end(child, how):
-    """Send a signal until the process ends: a destructor can swallow an interrupt that it meets."""
+    """Send a signal until the process ends; the first one is enough but once in some thousands."""
     for _ in range(20):
         child.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import socket_watch
+from waiting import until
 
 from leftopen import loopback
 
@@ -42,6 +43,7 @@ def plant(address: str, watch: socket_watch.Watch) -> int:
     with child:
         port = int(child.stdout.readline())
         socket_watch.ignore(port)
+        until(lambda: child.pid in watch._family)  # which it looks for once a second
         child.stdin.write("listen\n")
         child.stdin.flush()
         assert child.stdout.readline() == "listens\n"
