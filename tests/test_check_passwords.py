@@ -20,6 +20,7 @@ from leftopen.checks.question import Attempt, Task
         "123456789012345",
         "sensenets2018-sensenets",
         "workshop-workshop-1",
+        "2019-02-12, 2019-02-13",
         "a" * 15,
     ],
 )
@@ -39,6 +40,8 @@ def test_a_password_of_fewer_characters_than_nist_asks_for_is_short(password):
         "four plain words here",
         "beetroot soup with dill",  # a known word inside another one
         "73519284650192837465",  # digits, and no row of them
+        "7351928465019a28",  # secrets.token_hex(8): one of 35 has fewer than three letters
+        "73519284-6501-4283-9746-519283746501",  # uuid.uuid4()
         "пароль из трёх слов",
     ],
 )

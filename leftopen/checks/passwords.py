@@ -1,5 +1,6 @@
 """Whether a password would stand against the first guesses."""
 
+import re
 import string
 
 from leftopen.checks.question import Attempt
@@ -10,6 +11,8 @@ admin administrator root password passwort letmein welcome qwerty secret changem
 database sensenets workshop login test 123456
 """
 KNOWN = frozenset(_WORDS.split())
+# Digits alone, as secrets.token_hex writes them too, and as uuid.uuid4 does.
+_NUMBER = re.compile(r"[\da-fA-F]+|[\da-fA-F]{8}(-[\da-fA-F]{4}){3}-[\da-fA-F]{12}", re.ASCII)
 _FEWEST_LETTERS = 3  # that must be left when name and known words are taken out
 _FEWEST_KINDS = 5  # different characters
 
@@ -26,8 +29,8 @@ def weakness(name: str, password: str) -> str:
         password: the password, in clear.
     """
     rest = _without_known(name, password)
-    only_digits = all(sign in string.digits for sign in password)
-    few = _letters(rest) < _FEWEST_LETTERS and not (only_digits and rest == password.lower())
+    is_number = _NUMBER.fullmatch(password) and rest == password.lower()  # may have few letters too
+    few = _letters(rest) < _FEWEST_LETTERS and not is_number
     if few or len(set(password)) < _FEWEST_KINDS or password in string.digits * 3:
         return "known_password"
     return "short_password" if len(password) < SHORTEST else ""
