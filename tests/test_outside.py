@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import psutil
 import pytest
+from waiting import wait_for
 
 from leftopen import loopback, outside
 from leftopen.errors import EngineFailed, LeftOpenError
@@ -91,13 +92,6 @@ def refuses(port):
     return True
 
 
-def eventually(condition):
-    until = time.monotonic() + BOUND
-    while not (met := condition()) and time.monotonic() < until:
-        time.sleep(0.01)
-    return met
-
-
 def test_it_begins_shut_and_the_port_stays_over_open_and_shut():
     with serving(answer) as server_port, Outside(server_port) as relay:
         port = relay.port
@@ -136,7 +130,7 @@ def test_shut_cuts_both_sides():
         relay.shut()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-        assert eventually(lambda: server_saw == [True])
+        assert wait_for(lambda: server_saw == [True])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a held port cannot be taken")
@@ -207,7 +201,7 @@ def test_half_close_is_passed_on_from_either_side():
         assert take(client, 100) == b"hello"
         client.sendall(b"and after that")
         client.shutdown(socket.SHUT_WR)
-        assert eventually(lambda: heard == [b"and after that"])
+        assert wait_for(lambda: heard == [b"and after that"])
     with opened(lambda sock: sock.sendall(take(sock, 100)[::-1])) as relay, dial(relay) as client:
         client.sendall(b"stressed")
         client.shutdown(socket.SHUT_WR)
@@ -226,7 +220,7 @@ def test_much_passes_in_both_directions_at_once():
 
     with opened(lambda sock: exchange(sock, "down", "up")) as relay, dial(relay) as client:
         exchange(client, "up", "down")
-        assert eventually(lambda: len(arrived) == 2)
+        assert wait_for(lambda: len(arrived) == 2)
     assert (arrived == data) is True  # or pytest would print it all
 
 
@@ -320,13 +314,13 @@ def test_200_short_connections_leave_nothing():
             relay.open()
             open_alone = count()
             assert all(works(relay) for _ in range(200))
-            assert eventually(lambda: (count(), relay._relay._sockets) == (open_alone, set()))
+            assert wait_for(lambda: (count(), relay._relay._sockets) == (open_alone, set()))
             with dial(relay) as client:
                 assert talks(client)
                 assert "leftopen-outside" in str(threading.enumerate())
                 relay.close()
         assert "leftopen-outside" not in str(threading.enumerate())
-        assert eventually(lambda: count() == before)
+        assert wait_for(lambda: count() == before)
 
 
 def test_all_that_it_opens_is_loopback():
