@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import threading
 from datetime import date
 
 import numpy as np
@@ -110,6 +111,17 @@ def test_an_interrupt_ends_it_soon_and_leaves_no_thread():
         [sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, timeout=60, check=True
     )
     assert told.stdout == "interrupted []\n"
+
+
+def test_an_interrupt_between_two_batches_leaves_no_thread_either(monkeypatch):
+    def update(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recover.tqdm, "update", update)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        recover.recover([], 102, first=MARCH[0], last=MARCH[0], progress=False)
+    assert kept.tb  # it keeps all frames alive
+    assert not [t for t in threading.enumerate() if t.name.startswith("leftopen-recover")]
 
 
 _MEMORY = """
