@@ -189,6 +189,52 @@ def test_good_seals_are_good():
     assert kept.weakness(read, fixed, NUMBERS) == ""
 
 
+def in_two(write):
+    """Nonce and text, each written, with a sign between."""
+    return lambda sealed, sign: f"{write(sealed[:12])}{sign}{write(sealed[12:])}"
+
+
+def in_base64(value):
+    return base64.b64encode(value).decode()
+
+
+# How people write bytes as text; with what is right in one, others must be right as well.
+WRITINGS = {
+    "hex": bytes.hex,
+    "hex, hyphen": lambda s: in_two(bytes.hex)(s, "-"),
+    "hex, underscore": lambda s: in_two(bytes.hex)(s, "_"),
+    "base64": in_base64,
+    "base64, version before": lambda s: f"v1:{in_base64(s)}",
+    "base64, colon": lambda s: in_two(in_base64)(s, ":"),
+    "base64 for addresses": lambda s: base64.urlsafe_b64encode(s).decode(),
+    "base32": lambda s: base64.b32encode(s).decode(),
+    "base85": lambda s: base64.b85encode(s).decode(),
+    "latin-1": lambda s: s.decode("latin-1"),
+}
+OTHERS = {"numbers": lambda s: str(list(s)), "one number": lambda s: str(int.from_bytes(s))}
+
+
+@pytest.mark.parametrize("name", [*WRITINGS, *OTHERS])
+def test_in_which_writing_it_stands_makes_no_seal_bad(name):
+    """Signs of a writing are alike as digits are: in some of them good seals looked bad."""
+    write = {**WRITINGS, **OTHERS}[name]
+
+    def told(seal):
+        sealed, bytes_of = {}, {}
+        for person, raw in sealed_all(seal).items():
+            sealed[person] = write(raw)
+            bytes_of[sealed[person]] = raw
+
+        def read(person, text):
+            return unseal(person, bytes_of[text])
+
+        return kept.weakness(read, sealed, NUMBERS)
+
+    assert told(seal) == ""
+    if name in WRITINGS:
+        assert "same nonce" in told(restarting)
+
+
 def test_a_key_that_the_function_names_is_found_in_files(tmp_path):
     secret = os.urandom(32)
 

@@ -6,11 +6,13 @@ postgres itself in its single-user mode, which listens to nobody (PostgreSQL man
 """
 
 import contextlib
+import math
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -26,11 +28,17 @@ from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 
 _DIGIT = 16  # the XOR of two digits is below it
-_IN_A_ROW = 10
+_LEAST_IN_A_ROW = 10
+_BY_CHANCE = 1e-6  # how often good seals may look bad
 _KEY_SIZES = (16, 24, 32, 64)
 _FORMS = ("raw bytes", "hex", "hex, capitals", "base64", "base64 for addresses", "a Python literal")
 _SECONDS = 60
-_BETWEEN = re.compile(rb"[^A-Za-z0-9+/=_-]+")  # what stands between a header, a nonce and a text
+_LONG = 16  # signs: a nonce of 12 bytes in base64; what is shorter is a name
+_WRITINGS = (  # what stands between the parts, and how they may be written
+    (re.compile(rb"[^A-Za-z0-9]+"), ("hex", "base32")),
+    (re.compile(rb"[^A-Za-z0-9+/=_-]+"), ("base64",)),
+)
+_AS_A_WHOLE = ("base85", "ascii85", "escaped bytes")
 
 Unseal = Callable[[int, object], str]
 
@@ -43,8 +51,9 @@ def weakness(unseal: Unseal, sealed: Mapping[int, object], numbers: Mapping[int,
         sealed: person -> the sealed number.
         numbers: person -> the number.
     """
-    raw = [_raw(value) for value in sealed.values()]
-    if any(_digits_show(a, b) for a, b in combinations(_without_what_is_alike(raw), 2)):
+    raw = _without_what_is_alike([_raw(value) for value in sealed.values()])
+    least = _in_a_row(raw)
+    if any(_digits_show(a, b, least) for a, b in combinations(raw, 2)):
         return (
             "two of them were sealed with the same key and the same nonce, so that anybody who "
             "knows one number reads the other"
@@ -70,15 +79,27 @@ def _opens(unseal: Unseal, person: int, value: object, number: str) -> bool:
 
 
 def _raw(value: object) -> bytes:
-    """A sealed value as bytes: of a text, its parts without their hex or base64.
+    """A sealed value as bytes: of a text, what its long parts hold; nothing where that is unknown.
 
-    The digits of hex are alike as those of numbers are, under whatever key.
+    The signs of a writing are alike as those of numbers are, under whatever key.
     """
-    raw = value.encode() if isinstance(value, str) else bytes(value)
+    raw = bytes(value) if not isinstance(value, str) else _in_bytes(value)
     if not raw.isascii():
         return raw
-    parts = _BETWEEN.split(raw)
-    return b"".join(next((t for n, t in decoded(p) if n in ("hex", "base64")), p) for p in parts)
+    for between, names in _WRITINGS:
+        parts = [part for part in between.split(raw) if len(part) >= _LONG]
+        held = [next((t for n, t in decoded(part) if n in names), b"") for part in parts]
+        if all(held) and held:
+            return b"".join(held)
+    return next((text for name, text in decoded(raw) if name in _AS_A_WHOLE), b"")
+
+
+def _in_bytes(text: str) -> bytes:
+    """A text as bytes; one of 256 signs may be the bytes themselves."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 def _without_what_is_alike(raw: list[bytes]) -> list[bytes]:
@@ -98,14 +119,27 @@ def _changed(value: object) -> object:
     return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
 
 
-def _digits_show(one: bytes, two: bytes) -> bool:
-    """Whether ten bytes in a row differ as digits do: by chance once in 16 to the power of 10."""
+def _digits_show(one: bytes, two: bytes, least: int) -> bool:
+    """Whether so many bytes in a row differ as digits do."""
     run = 0
     for a, b in zip(one, two, strict=False):
         run = run + 1 if a ^ b < _DIGIT else 0
-        if run >= _IN_A_ROW:
+        if run >= least:
             return True
     return False
+
+
+def _in_a_row(raw: list[bytes]) -> int:
+    """How many such bytes in a row no two values have by chance.
+
+    Two drawn bytes differ so once in 16 times; those of a writing more often, as it has fewer.
+    """
+    counts = Counter(byte // _DIGIT for each in raw for byte in each)
+    alike = sum(n * n for n in counts.values()) / max(1, counts.total()) ** 2
+    if not 0 < alike < 1:
+        return 1 + max(map(len, raw))
+    places = len(raw) ** 2 * max(map(len, raw))
+    return max(_LEAST_IN_A_ROW, math.ceil(math.log(_BY_CHANCE / places, alike)))
 
 
 def key_beside(unseal: Unseal, folder: Path) -> str | None:
