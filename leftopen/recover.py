@@ -8,11 +8,10 @@ SHA-256 (FIPS 180-4) is computed column by column by polars-hash, in batches on 
 lets go of Python's lock while it works.
 """
 
-import contextlib
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
@@ -99,20 +98,16 @@ def recover(
         return len(tried), _apart(found.collect())
 
     total, found = (end - begin) * identifiers.SEQUENCES, []
-    each = _each(batch, range(begin, end, _BATCH_DAYS), cores or _cores())
-    with (
-        contextlib.closing(each),
-        tqdm(
-            total=total,
-            desc="hashed",
-            unit=" numbers",
-            unit_scale=True,
-            leave=False,
-            mininterval=1,
-            disable=not progress,
-        ) as bar,
-    ):
-        for tried, rows in each:
+    with tqdm(
+        total=total,
+        desc="hashed",
+        unit=" numbers",
+        unit_scale=True,
+        leave=False,
+        mininterval=1,
+        disable=not progress,
+    ) as bar:
+        for tried, rows in _each(batch, range(begin, end, _BATCH_DAYS), cores or _cores()):
             bar.update(tried)
             found.append(rows)
     return pl.concat(found)
@@ -120,7 +115,7 @@ def recover(
 
 def _each(
     work: Callable[[int], tuple[int, pl.DataFrame]], starts: Iterable[int], cores: int
-) -> Generator[tuple[int, pl.DataFrame], None, None]:
+) -> Iterator[tuple[int, pl.DataFrame]]:
     """The results in their order, with at most one batch more under way than there are cores."""
     pool = ThreadPoolExecutor(cores, thread_name_prefix="leftopen-recover")
     under_way: deque[Future] = deque()
