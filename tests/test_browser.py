@@ -58,7 +58,8 @@ def test_a_terminal_finds_the_command(page, jupyter, tmp_path):
     page.evaluate("() => window.jupyterapp.commands.execute('terminal:create-new')")
     page.locator(".jp-Terminal .xterm-screen").wait_for()
     page.locator(".jp-Terminal").click()
-    page.keyboard.type(f"leftopen --help > {tmp_path}/help; echo $? > {tmp_path}/code")
+    page.keyboard.type(f"leftopen --help > {tmp_path}/help; echo $? > {tmp_path}/new")
+    page.keyboard.type(f" && mv {tmp_path}/new {tmp_path}/code")  # there, and not yet written
     page.keyboard.press("Enter")
     deadline = time.monotonic() + 60
     while not (tmp_path / "code").exists() and time.monotonic() < deadline:
