@@ -4,6 +4,7 @@ import threading
 import time
 from itertools import islice
 
+import pandas as pd
 import pytest
 from opensearchpy import OpenSearch
 from waiting import until
@@ -13,6 +14,7 @@ from leftopen.cases.feeder import Feeder
 from leftopen.checks.case_beijing_smart_city_growing import QUESTION
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.errors import EngineFailed
+from leftopen.lab_opensearch import quiet
 from leftopen.synth.smart_city import later_events
 
 pytestmark = pytest.mark.needs("opensearch")
@@ -94,6 +96,45 @@ def test_an_index_in_the_making_has_no_count_and_that_is_nobodys_fault(lab):
     for error, calls in ((KeyError, {2}), (TypeError, {2, 3, 4})):
         with pytest.raises(error):
             QUESTION.check(Attempt(Task()), lab, growing_but(calls, error))
+
+
+def in_a_table(client):
+    table = pd.DataFrame(client.cat.indices(format="json")).set_index("index")
+    return table["docs.count"].astype(int).to_dict()
+
+
+def one_by_one(client):
+    return {name: client.count(index=name)["count"] for name in client.indices.get(index="*")}
+
+
+@pytest.mark.parametrize("look", [in_a_table, one_by_one])
+def test_a_function_that_looks_all_the_time_is_right_though_it_meets_an_index_in_the_making(
+    lab, look
+):
+    met = []
+
+    def growing(client):
+        first, grown, end = look(client), set(), time.monotonic() + 1.8
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            try:
+                now = look(client)
+            except Exception as error:
+                met.append(error)
+                raise
+            grown |= {name for name in now if now[name] > first.get(name, 0)}
+        return grown
+
+    with quiet():
+        assert QUESTION.check(Attempt(Task()), lab, growing) == RIGHT
+    assert len(met) <= 1
+
+
+def test_what_was_written_just_before_is_nobody_who_writes(lab):
+    with OpenSearch(lab.inside.uri, timeout=30) as client:
+        client.index(index="alarms-2019.04", body={"at": "2019-04-30T00:00:00Z"})
+    with pytest.raises(LookupError):  # not "feeder_runs"
+        QUESTION.check(Attempt(Task()), lab, growing_but({1}, LookupError))
 
 
 def test_it_waits_for_a_cluster_that_restarts(lab):
