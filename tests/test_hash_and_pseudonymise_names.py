@@ -328,6 +328,10 @@ def test_a_pseudonym_of_another_type_is_the_cells_error(ex, wrong):
 def test_bits_are_counted_by_place():
     assert hash_and_pseudonymise_keys.bits_of(["ab", "cd"]) == 2
     assert hash_and_pseudonymise_keys.bits_of(["ab", "ac"]) == 1
+    # One drawn number is much shorter than the others; half of them are no exception.
+    drawn = [f"{secrets.randbits(128) | 1 << 127:x}" for _ in range(299)]
+    assert hash_and_pseudonymise_keys.bits_of([*drawn, "7f"]) > 120
+    assert hash_and_pseudonymise_keys.bits_of([*drawn, *["7f"] * 299]) <= 8
 
 
 def test_a_key_that_is_set_by_new_key_is_not_kept(ex):

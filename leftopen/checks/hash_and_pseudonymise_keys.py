@@ -30,6 +30,7 @@ from leftopen.checks.question import Attempt
 _DRAWN = 300
 _CALLS = 20
 _KEY_BITS = 110
+_FEW = 20  # one text of so many may be short
 _PATIENCE = 5.0  # seconds for what another process does
 _MOMENT = 1_700_000_000
 SEEDED = "`random` and of NumPy"
@@ -71,9 +72,13 @@ def text_of(function: Callable[[], object], name: str) -> str:
 
 
 def bits_of(texts: list[str]) -> float:
-    """The bits in which texts differ, at most: different characters at each place, as logarithm."""
-    width = min(map(len, texts))
-    return sum(math.log2(len({text[place] for text in texts})) for place in range(width))
+    """The bits in which texts differ, at most: different characters at each place, as logarithm.
+
+    The few that are shorter than all others, as a drawn number may be, do not count.
+    """
+    shortest = sorted(map(len, texts))[len(texts) // _FEW]
+    long = [text for text in texts if len(text) >= shortest]
+    return sum(math.log2(len({text[place] for text in long})) for place in range(shortest))
 
 
 def seed() -> None:
