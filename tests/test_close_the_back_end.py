@@ -18,8 +18,8 @@ from leftopen.engines.backend import Backend
 
 NAME = "11_close_the_back_end"
 SERVICE = """
-import os
-from fastapi import FastAPI, HTTPException
+import os, time
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.sse import EventSourceResponse
 
 app = FastAPI()
@@ -35,6 +35,13 @@ def nobody():
 @app.get("/broken")
 def broken():
     raise ValueError("a secret of the code")
+
+def busy():
+    time.sleep(1.5)
+
+@app.get("/late", response_class=EventSourceResponse, dependencies=[Depends(busy)])
+async def late():
+    yield {"first": 1}
 
 @app.get("/silent", response_class=EventSourceResponse)
 async def silent():
@@ -97,6 +104,12 @@ def test_answers_are_noted_in_words_and_a_stream_is_left_in_time(service):
         heard = caller.hear("/silent", lambda: written.append(1), lambda _: False, seconds=1)
         assert heard == [{"first": 1}]
         assert written
+
+
+def test_a_stream_that_answers_late_is_heard_as_long_as_any_other(service):
+    with Caller(Attempt(Task()), "as a stranger", service.uri) as caller:
+        assert caller.hear("/late", lambda: None, bool, seconds=1) == [{"first": 1}]
+        assert caller.hear("/nobody", lambda: None, bool, seconds=1) == []
 
 
 def test_a_twin_has_the_code_and_another_environment(service):

@@ -121,16 +121,19 @@ class Caller(AbstractContextManager):
             path: of server-sent events whose data are JSON.
             write: writes something that the stream may send.
             enough: whether what was heard so far will do.
-            seconds: how long to listen at most.
+            seconds: how long to listen at most, from the beginning of the answer on.
         """
         heard: list[dict] = []
-        ended = threading.Event()
+        begun, ended = threading.Event(), threading.Event()
 
         def listen() -> None:
             with (
                 contextlib.suppress(httpx.HTTPError),
-                self._client.stream("GET", path, timeout=seconds) as answer,
+                self._client.stream("GET", path) as answer,
             ):
+                # httpx looks here before each wait for more.
+                answer.request.extensions["timeout"]["read"] = seconds
+                begun.set()
                 for line in answer.iter_lines():
                     if line.startswith("data:"):
                         with contextlib.suppress(ValueError):
@@ -139,9 +142,11 @@ class Caller(AbstractContextManager):
                     if ended.is_set():
                         return
             ended.set()  # refused, or cut
+            begun.set()
 
         listener = threading.Thread(target=listen, name="leftopen-listener", daemon=True)
         listener.start()
+        begun.wait(SECONDS)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not enough(heard) and not ended.is_set():
             write()
