@@ -1,13 +1,14 @@
 """The parts of the auditor of services: descriptions, values, tokens, answers, code."""
 
 import json
+from types import SimpleNamespace
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from leftopen.audit.backend import forge, objects, source
+from leftopen.audit.backend import door, forge, objects, source
 from leftopen.audit.backend.answers import _TELLS
 from leftopen.audit.backend.door import _held_back
 from leftopen.audit.backend.routes import Param, Pool, Route, fill, login_fields, read, subjects
@@ -259,6 +260,25 @@ def test_a_login_is_held_back_by_a_status_a_header_or_a_wait():
     assert _held_back([tried(), tried(429)])
     assert _held_back([tried(), tried(**{"retry-after": "9"})])
     assert _held_back([tried(), tried(seconds=3.0)])
+
+
+@pytest.mark.parametrize(
+    ("waits", "found"),
+    [
+        ([0.1] * 12, ["unlimited-logins"]),
+        ([0.1] * 3 + [3.0] + [0.1] * 9, ["unlimited-logins"]),  # a busy moment of the machine
+        ([0.1] * 3 + [3.0, 3.0], []),
+    ],
+)
+def test_one_slow_answer_is_no_limit_and_a_second_one_is(monkeypatch, waits, found):
+    def ask(*_, **__):
+        return Answer("POST /login", 401, {}, "", waits.pop(0))
+
+    login = Route("POST", "/login"), {}
+    monkeypatch.setattr(door, "where_to_log_in", lambda *_: login)
+    look = SimpleNamespace(ask=ask, curl=lambda *_: "")
+    assert [finding.id for finding in door.unlimited_logins(look)] == found
+    assert waits == []
 
 
 def test_only_this_machine_is_asked():
