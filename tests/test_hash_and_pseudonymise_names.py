@@ -145,6 +145,10 @@ WRONG_NAMES = {
         "unkeyed",
         lambda ex: lambda n: base64.b64encode(hashlib.sha256(n.encode()).digest()).decode()[:20],
     ),
+    "16 bytes of sha256 in base64": (
+        "unkeyed",
+        lambda ex: lambda n: base64.b64encode(hashlib.sha256(n.encode()).digest()[:16]).decode(),
+    ),
     "public salt behind": (
         "public_salt",
         lambda ex: lambda n: hashlib.sha256(f"{n}:{ex.task(3)['salt']}".encode()).hexdigest(),
@@ -295,6 +299,13 @@ WRONG_KEYS |= {
     "four bytes, hashed": ("small_key", lambda: sha(secrets.token_hex(4))),
     "four bytes, eight times": ("small_key", lambda: secrets.token_hex(4) * 8),
 }
+
+
+def test_of_32_letters_one_may_not_have_come_at_a_place():
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    made = ["".join(letters[(key + place) % 32] for place in range(22)) for key in range(300)]
+    made = [f"b{key[1:]}" if key[0] == "a" else key for key in made]
+    assert hash_and_pseudonymise_keys._KEY_BITS < hash_and_pseudonymise_keys.bits_of(made) < 110
 
 
 @pytest.mark.parametrize("way", WRONG_KEYS)

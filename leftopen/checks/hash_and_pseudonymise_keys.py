@@ -29,7 +29,7 @@ from leftopen.checks.question import Attempt
 
 _DRAWN = 300
 _CALLS = 20
-_KEY_BITS = 110
+_KEY_BITS = 109.7  # 110: of 32 letters one may not have come at a place, in 300 keys
 _FEW = 20  # one text of so many may be short
 _PATIENCE = 5.0  # seconds for what another process does
 _MOMENT = 1_700_000_000
