@@ -141,6 +141,7 @@ class SearchServer:
         self._account = account.for_servers()
         _check_memory()
         self.process = ServerProcess()
+        self._ports: tuple[loopback.KeptPort, ...] = ()
         try:
             self.folder = self.process.folder
             with disk():
@@ -148,7 +149,7 @@ class SearchServer:
                     (self.folder / name).mkdir(mode=0o700)
                 shutil.copytree(self.home / "config", self.conf)
                 self.certificates: Pki = make_pki(self.conf / "pki")
-            self.port, self.transport_port = _two_ports()
+            self._choose_ports()
         except BaseException:
             self.close()
             raise
@@ -182,8 +183,14 @@ class SearchServer:
                 return
             if "Failed to bind" not in words and "Address already in use" not in words:
                 break
-            self.port, self.transport_port = _two_ports()  # another program was faster
+            self._choose_ports()  # another program was faster
         raise EngineFailed(f"OpenSearch did not start: {words}.")
+
+    def _choose_ports(self) -> None:
+        for port in self._ports:
+            port.close()
+        self._ports = loopback.KeptPort(), loopback.KeptPort()
+        self.port, self.transport_port = (port.number for port in self._ports)
 
     def _try_start(self, settings: dict) -> str | None:
         whole = {name: value for name, value in settings.items() if not _NEVER.fullmatch(name)}
@@ -346,6 +353,8 @@ class SearchServer:
     def close(self) -> None:
         """End the node and remove its folder. Safe to call twice."""
         self.process.close()
+        for port in self._ports:
+            port.close()
 
 
 def _tool_words(printed: str) -> str:
@@ -357,11 +366,6 @@ def _tool_words(printed: str) -> str:
     if any("is not an admin user" in line for line in words):
         words.append("plugins.security.authcz.admin_dn must be a list that names the certificate")
     return "; ".join(dict.fromkeys(words)) or (lines[-1] if lines else "securityadmin says nothing")
-
-
-def _two_ports() -> tuple[int, int]:
-    with loopback.reserve() as first, loopback.reserve() as second:
-        return first.getsockname()[1], second.getsockname()[1]
 
 
 def _check_memory() -> None:
