@@ -11,7 +11,9 @@ from waiting import until
 
 from leftopen.cases import smart_city
 from leftopen.cases.feeder import Feeder
+from leftopen.checks import case_beijing_smart_city_growing as check
 from leftopen.checks.case_beijing_smart_city_growing import QUESTION
+from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.errors import EngineFailed
 from leftopen.lab_opensearch import quiet
@@ -128,6 +130,24 @@ def test_a_function_that_looks_all_the_time_is_right_though_it_meets_an_index_in
     with quiet():
         assert QUESTION.check(Attempt(Task()), lab, growing) == RIGHT
     assert len(met) <= 1
+
+
+def test_a_busy_machine_that_writes_too_late_is_asked_again_and_is_no_fault_of_the_function(
+    lab, monkeypatch
+):
+    made = []
+
+    def make_late(client, index):
+        made.append(index)
+        time.sleep(2.5 if len(made) <= 3 else 0)
+        smart_city.make_index(client, index)
+
+    monkeypatch.setattr(check, "make_index", make_late)
+    assert QUESTION.check(Attempt(Task()), lab, growing_but(())) == RIGHT
+    assert len(made) >= 4
+    monkeypatch.setattr(check, "_awake", lambda *_: (set(), 2.0, True))
+    with pytest.raises(BadAnswer, match="too busy"):
+        QUESTION.check(Attempt(Task()), lab, growing_but(()))
 
 
 def test_what_was_written_just_before_is_nobody_who_writes(lab):
