@@ -31,7 +31,7 @@ _DRAWN = 300
 _CALLS = 20
 _KEY_BITS = 109.7  # 110: of 32 letters one may not have come at a place, in 300 keys
 _FEW = 20  # one text of so many may be short
-_PATIENCE = 5.0  # seconds for what another process does
+_PATIENCE = 15.0  # seconds for what another process does, also on a busy machine
 _MOMENT = 1_700_000_000
 SEEDED = "`random` and of NumPy"
 """What :func:`seed` gives a seed, as part of a sentence."""
