@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from unittest.mock import Mock
 
 import httpx
 import psutil
@@ -84,10 +85,8 @@ def test_a_service_that_ended_by_itself_is_seen_and_comes_back(service):
 def test_another_program_on_its_port_sends_it_to_another(monkeypatch):
     with loopback.listen() as other:
         taken = other.getsockname()[1]
-        free = loopback.free_port
-        monkeypatch.setattr(
-            loopback, "free_port", lambda ports=[taken]: ports.pop() if ports else free()
-        )
+        offered, another = [Mock(number=taken)], loopback.KeptPort
+        monkeypatch.setattr(loopback, "KeptPort", lambda: offered.pop() if offered else another())
         service = Backend(FILES, {})
         try:
             assert not service.uri.endswith(f":{taken}")

@@ -104,11 +104,12 @@ class Backend:
         self._outside: Internet | None = None
         self._since = 0  # where in the log the last start begins
         self._process = ServerProcess()
+        self._kept: loopback.KeptPort | None = None
         try:
             self._code = Code(self._process.folder, files)
             with disk():
                 self._settings_of_log.write_text(json.dumps(_LOGGING))
-            self._port = loopback.free_port()
+            self._choose_port()
             self._outside = Internet(self._port)
             self._bring_up()
         except BaseException:
@@ -253,8 +254,14 @@ class Backend:
             printed = self._printed()
             if "error while attempting to bind on address" not in printed:
                 break
-            self._port = loopback.free_port()  # another program was faster
+            self._choose_port()  # another program was faster
         raise _DidNotStart(self._words(printed))
+
+    def _choose_port(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = loopback.KeptPort()
+        self._port = self._kept.number
 
     def _command(self) -> list[str | Path]:
         return [
@@ -357,6 +364,8 @@ class Backend:
         if self._outside is not None:
             self._outside.close()
         self._process.close()
+        if self._kept is not None:
+            self._kept.close()
 
     def __repr__(self) -> str:
         return f"Backend at {self.uri}, {'running' if self.is_running else 'not running'}"
