@@ -5,6 +5,7 @@ which each probe connects anew, so that a changed pg_hba.conf or password shows.
 """
 
 import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -69,6 +70,25 @@ def ask(question: Callable[[], Any]) -> Any:
             return f"{'refused' if sql_refused(error) else 'failed'}: {sql_words(error)}"
         except ConfigRefused as refusal:
             return str(refusal)
+
+
+def until(expected: Any, question: Callable[[], Collection], seconds: float = 60.0) -> Collection:
+    """Ask again and again until something is in the answer, as an entry that a log gets later.
+
+    Args:
+        expected: what has to be in the answer.
+        question: a function without arguments.
+        seconds: how long it is asked, at most.
+
+    Raises:
+        TimeoutError: it was not in the last answer either.
+    """
+    end = time.monotonic() + seconds
+    while expected not in (answer := question()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{expected!r} did not come within {seconds:.0f} s.")
+        time.sleep(0.3)
+    return answer
 
 
 def sql(uri: str, statement: str) -> list | str:

@@ -14,7 +14,7 @@ from leftopen.cases import tongren
 from leftopen.errors import ConfigRefused, NotLoopback
 from leftopen.impostor import Impostor
 from leftopen.lab_opensearch import quiet
-from leftopen.proof import ask, may, proof, say, sql
+from leftopen.proof import ask, may, proof, say, sql, until
 
 
 class Persona:
@@ -80,6 +80,17 @@ def test_a_policy_that_nobody_tries_or_nobody_holds_is_an_error():
         proof({"feeder": {"delete"}}, {"read": read}, {"feeder": Persona(read={})})
     with pytest.raises(KeyError, match="feeder"):
         proof({"feeder": {"read"}}, {"read": read}, {})
+
+
+def test_it_is_asked_until_the_answer_has_what_is_waited_for():
+    answers = iter([[], ["ada"], ["ada", "ben"], ["cleo"]])
+    assert until("ben", lambda: next(answers)) == ["ada", "ben"]
+    assert next(answers) == ["cleo"], "and not once more"
+
+
+def test_what_does_not_come_is_an_error():
+    with pytest.raises(TimeoutError, match="'ben' did not come within 0 s"):
+        until("ben", lambda: ["ada"], seconds=0)
 
 
 def test_an_answer_is_given_back_and_a_refusal_is_one_line():
