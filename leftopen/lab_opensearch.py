@@ -33,7 +33,15 @@ from leftopen.outside_http import Internet
 # Names for the addresses that other machines see (OpenSearch, "Network settings").
 _EVERYWHERE = ("_site_", "_global_")
 _LOCAL = "_local_"
-_HOSTS = ("http.bind_host", "http.host", "network.bind_host", "network.host")
+_HOSTS = {
+    "http": ("http.bind_host", "http.host"),
+    "transport": (
+        "transport.profiles.default.bind_host",
+        "transport.bind_host",
+        "transport.host",
+    ),
+}
+_BOTH = ("network.bind_host", "network.host")
 _DEEP = ("config.yml", "audit.yml", "allowlist.yml")  # settings; the other files hold entries
 _META = "_meta"
 _SECURITY_INDEX = ".opendistro_security"
@@ -75,7 +83,7 @@ class SearchLab(Lab):
         self._settings = conf.flatten(conf.parse(as_found, sections=False)[0])
         self._as_found = self._running = dict(self._settings)
         self._outside: Internet | None = None
-        _reachable_from_outside(self._settings, "", [])
+        _reachable_doors(self._settings, "", [])
         self._server, runs = _take_parked(self._settings) or (SearchServer(), False)
         try:
             self.version = opensearch_home.version(self._server.home)
@@ -215,7 +223,7 @@ class SearchLab(Lab):
         places = [conf.Place(tuple(".".join(p.path).split(".")), p.line, p.value) for p in places]
         new = conf.flatten(nested)
         settings = new if replace else {**self._settings, **new}
-        _reachable_from_outside(settings, text, places)
+        _reachable_doors(settings, text, places)
         if restart:
             try:
                 self._restart_with(settings)
@@ -255,7 +263,15 @@ class SearchLab(Lab):
         super()._turn_relay()
 
     def _reachable(self) -> bool:
-        return _reachable_from_outside(self._running, "", [])
+        return "http" in _reachable_doors(self._running, "", [])
+
+    @property
+    def transport_is_exposed(self) -> bool:
+        """Whether the configuration in force lets the Internet in at the door for other nodes.
+
+        Nothing passes there in the lab, whose node keeps transport on loopback.
+        """
+        return "transport" in _reachable_doors(self._running, "", [])
 
     def restart(self) -> None:
         """Start the node again with what its configuration file says; its data are kept.
@@ -333,14 +349,19 @@ def _unknown_file(name: str) -> str:
     )
 
 
-def _reachable_from_outside(settings: dict, text: str, places: list[conf.Place]) -> bool:
-    """Whether clients could reach the node from the Internet.
+def _reachable_doors(settings: dict, text: str, places: list[conf.Place]) -> set[str]:
+    """The node's doors that could be reached from the Internet: "http", "transport".
 
-    The address for clients is ``http.bind_host``, else ``http.host``, else those of ``network``;
-    the default is loopback (OpenSearch documentation, "Network settings").
+    The address for clients is ``http.bind_host``, else ``http.host``, else those of ``network``,
+    and that for other nodes in the same way, with its default profile first; the default is
+    loopback (OpenSearch documentation, "Network settings"; TransportSettings.java).
     """
-    name = next((name for name in _HOSTS if name in settings), "network.host")
-    said = settings.get(name, _LOCAL)
-    entries = [entry.strip() for entry in (said if isinstance(said, list) else said.split(","))]
-    hosts = [entry for entry in entries if entry != _LOCAL]
-    return reaches_out(hosts, "OpenSearch", name, text, places, _EVERYWHERE)
+    found = set()
+    for door, own in _HOSTS.items():
+        name = next((name for name in (*own, *_BOTH) if name in settings), "network.host")
+        said = settings.get(name, _LOCAL)
+        entries = [entry.strip() for entry in (said if isinstance(said, list) else said.split(","))]
+        hosts = [entry for entry in entries if entry != _LOCAL]
+        if reaches_out(hosts, "OpenSearch", name, text, places, _EVERYWHERE):
+            found.add(door)
+    return found

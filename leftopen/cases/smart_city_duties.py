@@ -29,7 +29,7 @@ STATEMENTS = (
     Statement(
         "Switch on the login of a search engine that was installed on a rented machine.",
         CUSTOMER,
-        "The provider may not look into the machine, and has no account there.",
+        "Whoever installed it sets it up. What runs there is not the provider's to change.",
     ),
     Statement(
         "Build a managed search service in such a way that no cluster comes without a password.",
@@ -39,7 +39,8 @@ STATEMENTS = (
     Statement(
         "Install the security updates of a search engine on a rented machine.",
         CUSTOMER,
-        "Whoever installed it keeps it up to date. In a managed service the provider does.",
+        "Whoever installed it keeps it up to date. In a managed service the provider makes the "
+        "updates; the customer may have to start them.",
     ),
     Statement(
         "Decide that a label of an ethnic group is not collected at all.",

@@ -1,4 +1,8 @@
-"""Exercise 02, question 6: no stranger gets a connection, and the feeder goes on writing."""
+"""Exercise 02, question 6: no stranger gets a connection, and the feeder goes on writing.
+
+The lab's node keeps transport on loopback, whatever its file says, so that door cannot be tried
+from outside: what the settings in force say decides.
+"""
 
 import functools
 
@@ -31,7 +35,7 @@ def _documents(number: int) -> int:
 
 @quiet()
 def _check(at: Attempt, lab: SearchLab) -> str:
-    """No connection from outside; from inside everything is there, and can be added to."""
+    """No way in from outside at either door; inside everything is there, and can be added to."""
     reached = _answers(lab.outside.port)
     expected = _documents(at.task["server"])
     with operator(lab) as client:
@@ -49,8 +53,13 @@ def _check(at: Attempt, lab: SearchLab) -> str:
         return "emptied"
     if reached:
         return "still_reached" if lab.is_in_force else "not_restarted"
-    if lab.is_as_found:
+    if lab.is_as_found or lab.is_exposed:
         return "relay_shut"
+    left = lab.transport_is_exposed
+    where = "beyond this machine" if left else "on loopback alone"
+    at.note("the settings in force", "say where transport listens", where)
+    if left:
+        return "transport_left"
     return RIGHT if writes else "feeder_refused"
 
 
