@@ -54,7 +54,7 @@ bench: setup ## measure: start-up, data, memory
 	@for file in tests/benchmarks/bench_*.py; do \
 	echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-build: setup ## make README's table of lessons again
+build: setup ## make the exercises and README's table again (runs every solution)
 	@$(BIN)/leftopen build
 
 # uv alone can lock for every platform at once.
