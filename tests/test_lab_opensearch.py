@@ -4,6 +4,7 @@ import ssl
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException, OpenSearchException
@@ -102,8 +103,11 @@ def test_the_address_in_the_file_opens_and_shuts_the_door(open_lab, capsys):
     assert "keeps its own http.port" in capsys.readouterr().out
     assert not open_lab.outside.is_open
     assert status(open_lab.inside.uri) == 200
-    open_lab.configure("network.host: 0.0.0.0")
+    open_lab.configure("network.host: 0.0.0.0\ntransport.profiles.default.bind_host: 0.0.0.0")
     assert status(open_lab.outside.uri) == 200
+    heard = psutil.Process(open_lab.server_pid).net_connections("tcp")
+    addresses = {c.laddr.ip.removeprefix("::ffff:") for c in heard if c.status == "LISTEN"}
+    assert addresses == {"127.0.0.1"}, "the node itself listens on loopback, whatever is written"
 
 
 def test_locked_it_asks_for_trust_and_for_a_login(closed_lab):
@@ -215,8 +219,6 @@ def test_closed_it_says_how_to_open_it_again_and_leaves_nothing():
 
 
 def test_a_node_that_was_killed_comes_back_with_its_data(open_lab):
-    import psutil
-
     psutil.Process(open_lab.server_pid).kill()
     psutil.wait_procs([psutil.Process(open_lab.server_pid)] if open_lab.server_pid else [], 5)
     assert not open_lab.is_running

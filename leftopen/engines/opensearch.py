@@ -87,8 +87,8 @@ def lab_settings(folder: Path, http_port: int, transport_port: int) -> dict[str,
 
 # Settings that would take the node out of the lab's hands.
 _NEVER = re.compile(
-    r"(http|transport|network)\.(bind_host|publish_host|host|tcp\..*)|discovery\.seed.*"
-    r"|cluster\.initial.*|path\.(repo|shared_data)|bootstrap\..*|http\.publish_port"
+    r"(http|transport|network)\.(bind_host|publish_host|host|tcp\..*)|transport\.profiles\..*"
+    r"|discovery\.seed.*|cluster\.initial.*|path\.(repo|shared_data)|bootstrap\..*|http\.publish_port"
 )
 
 

@@ -1,6 +1,7 @@
 """Checks of who gets in without a login: to documents, to names, by an anonymous role, by a page of
 another site; and of the addresses at which the server listens."""
 
+import contextlib
 from collections.abc import Iterator
 
 from leftopen.audit.checks import check
@@ -205,16 +206,20 @@ def _place(look: SearchLook) -> str:
 @check("bound-everywhere")
 def bound_everywhere(look: SearchLook) -> Iterator[Finding]:
     """Does the server listen beyond the addresses that are wanted?"""
-    found = [a for a in beyond(look.listens_at) if a not in look.target.wanted]
-    if found:
+    what, addresses = "host", look.listens_at
+    if not _unwanted(look, addresses):
+        with contextlib.suppress(CouldNotLook):  # who may not ask for it sees one door
+            what, addresses = "transport-host", look.transport_listens_at
+    if _unwanted(look, addresses):
         doors = _doors(look)
         closed = bool(doors) and doors[-1].status in (0, 401, 403) and doors[-1].clear is None
-        said = look.said("host") if look.lab or look.target.config else None
+        closed = closed and not (what == "transport-host" and look.off)
+        said = look.said(what) if look.lab or look.target.config else None
         yield Finding(
             "bound-everywhere",
             Severity.WARN if closed else Severity.FIX,
             "The server listens on addresses beyond this machine.",
-            said.told if said else f"it listens at {', '.join(look.listens_at)}",
+            said.told if said else f"it listens at {', '.join(addresses)}",
             "Each address is a door. Behind one that nobody needs, a missing login, an old version "
             "or a weak password becomes a case.",
             "CWE-668",
@@ -225,3 +230,7 @@ def bound_everywhere(look: SearchLook) -> Iterator[Finding]:
             else f"ss -ltn 'sport = :{look.target.port}'  # wanted: 127.0.0.1 alone",
         )
     look.inside  # noqa: B018 - whether anything answers at all
+
+
+def _unwanted(look: SearchLook, addresses: list[str]) -> list[str]:
+    return [address for address in beyond(addresses) if address not in look.target.wanted]

@@ -283,7 +283,7 @@ class SearchLook:
         with contextlib.suppress(CouldNotLook):
             if found := self.file.said(what):
                 return found
-        if self.lab is not None and what == "host":
+        if self.lab is not None and what in ("host", "transport-host"):
             return None  # the lab has its own
         with contextlib.suppress(CouldNotLook):
             return conf.Settings("_nodes/settings", self.node.get("settings", {})).said(what)
@@ -305,13 +305,26 @@ class SearchLook:
     def listens_at(self) -> list[str]:
         """The addresses at which the server listens; of a lab, those that it is asked for."""
         if self.target.config or self.lab is not None:
-            said = self.said("host")
-            return [_plain(v) for v in said.values] if said else ["127.0.0.1"]
+            return self._addresses("host")
         self.inside  # noqa: B018 - a server that does not answer listens nowhere
         heard = listening(self.target.port)
         if found := sorted({address.removeprefix("::ffff:") for address, _ in heard}):
             return found
-        told = self.node.get("http", {}).get("bound_address", [])
+        return self._bound("http")
+
+    @once
+    def transport_listens_at(self) -> list[str]:
+        """The addresses of the door for other nodes, seen as those of :attr:`listens_at`."""
+        if self.target.config or self.lab is not None:
+            return self._addresses("transport-host")
+        return self._bound("transport")
+
+    def _addresses(self, what: str) -> list[str]:
+        said = self.said(what)
+        return [_plain(v) for v in said.values] if said else ["127.0.0.1"]
+
+    def _bound(self, door: str) -> list[str]:
+        told = self.node.get(door, {}).get("bound_address", [])
         return sorted({address.rpartition(":")[0].strip("[]") for address in told})
 
 

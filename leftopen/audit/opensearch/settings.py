@@ -25,6 +25,13 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "cors-origin": ("http.cors.allow-origin",),
     "cors-credentials": ("http.cors.allow-credentials",),
     "host": ("http.bind_host", "http.host", "network.bind_host", "network.host"),
+    "transport-host": (
+        "transport.profiles.default.bind_host",
+        "transport.bind_host",
+        "transport.host",
+        "network.bind_host",
+        "network.host",
+    ),
     "anonymous-roles": ("xpack.security.authc.anonymous.roles",),
     "admin-dn": ("plugins.security.authcz.admin_dn",),
     "nodes-dn": ("plugins.security.nodes_dn",),
