@@ -164,6 +164,23 @@ def test_a_configuration_file_is_judged_where_nobody_answers(tmp_path, text, exp
     assert {"anonymous-read", "known-hole"} <= {n.id for n in report.not_looked}
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "port"),
+    [
+        ("network.host: 0.0.0.0", "network.host: 127.0.0.1", 1),
+        ("network.host: 0.0.0.0\nhttp.host: _local_", "transport.host: 127.0.0.1", 9300),
+    ],
+)
+def test_the_door_that_is_open_is_the_one_to_be_closed_and_tried_again(tmp_path, text, line, port):
+    path = tmp_path / "opensearch.yml"
+    path.write_text(text + AUDITED)
+    (found,) = run(NOBODY, config=path).findings
+    assert line in found.fix
+    assert f":{port}'" in found.retest
+    path.write_text(f"{text}\n{line}{AUDITED}".replace("network.host: 0.0.0.0\nnet", "net"))
+    assert not run(NOBODY, config=path).findings
+
+
 def test_a_file_without_an_audit_log(tmp_path):
     path = tmp_path / "opensearch.yml"
     path.write_text("network.host: 127.0.0.1\n")

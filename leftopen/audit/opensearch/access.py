@@ -223,14 +223,25 @@ def bound_everywhere(look: SearchLook) -> Iterator[Finding]:
             "Each address is a door. Behind one that nobody needs, a missing login, an old version "
             "or a weak password becomes a case.",
             "CWE-668",
-            "# opensearch.yml, elasticsearch.yml\nnetwork.host: 127.0.0.1\n"
-            "# or _local_, or the one private address that applications come from",
-            "lab.outside.is_open  # wanted: False"
-            if look.lab
-            else f"ss -ltn 'sport = :{look.target.port}'  # wanted: 127.0.0.1 alone",
+            *_narrower(look, what),
         )
     look.inside  # noqa: B018 - whether anything answers at all
 
 
 def _unwanted(look: SearchLook, addresses: list[str]) -> list[str]:
     return [address for address in beyond(addresses) if address not in look.target.wanted]
+
+
+def _narrower(look: SearchLook, what: str) -> tuple[str, str]:
+    """Fix and re-test for a door that listens beyond this machine."""
+    file = "# opensearch.yml, elasticsearch.yml\n"
+    if what == "transport-host":
+        fix = "transport.host: 127.0.0.1\n# or _local_, or the one private address of other nodes"
+        port, in_lab = 9300, "lab.transport_is_exposed"
+    else:
+        fix = "network.host: 127.0.0.1\n# or _local_, or the one private address that applications "
+        fix += "come from"
+        port, in_lab = look.target.port, "lab.outside.is_open"
+    if look.lab:
+        return file + fix, f"{in_lab}  # wanted: False"
+    return file + fix, f"ss -ltn 'sport = :{port}'  # wanted: 127.0.0.1 alone"
