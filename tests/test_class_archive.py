@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
+from kernels import folder_for_servers
 
 from leftopen.engines import class_archive, opensearch_home, opensearch_prepare
 from leftopen.engines.class_archive import NODE, TOOL
@@ -66,16 +68,18 @@ def test_a_node_reads_the_archive_that_was_prepared(monkeypatch):
 
 
 @pytest.mark.needs("opensearch")
-def test_a_node_starts_beside_an_archive_that_does_not_fit(monkeypatch, tmp_path):
+def test_a_node_starts_beside_an_archive_that_does_not_fit(monkeypatch):
     home, java = opensearch_home.find(), find_java()
     monkeypatch.setenv(opensearch_home.VARIABLE, str(home))
-    monkeypatch.setenv(opensearch_home.CACHE, str(tmp_path))
-    broken = class_archive.path(home, java, NODE)
-    broken.write_bytes(b"half of an archive")
-    tmp_path.chmod(0o755)
-    server = SearchServer()
-    try:
-        server.start(AS_FOUND)
-        assert server.is_running()
-    finally:
-        server.close()
+    with folder_for_servers("archive-") as cache:
+        monkeypatch.setenv(opensearch_home.CACHE, str(cache))
+        broken = class_archive.path(home, java, NODE)
+        broken.write_bytes(b"half of an archive")
+        broken.chmod(0o644)
+        server = SearchServer()
+        try:
+            server.start(AS_FOUND)
+            command = psutil.Process(server.process.pid).cmdline()
+            assert any(str(broken) in word for word in command)
+        finally:
+            server.close()

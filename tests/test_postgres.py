@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from kernels import folder_for_servers
 
 from leftopen import loopback
 from leftopen.engines import opensearch_home, postgres, postgres_server, postgres_template
@@ -194,21 +195,21 @@ def test_two_builds_have_a_template_each(monkeypatch, tmp_path):
 
 
 @posix
-def test_an_initdb_that_fails_is_one_sentence_with_its_words(bare, monkeypatch):
-    monkeypatch.setenv(opensearch_home.CACHE, str(bare / "cache"))
-    folder = programs(bare / "path" / "bin")
-    bare.chmod(0o755)
-    for above in (*bare.parents, folder, folder.parent):
-        if above.is_relative_to(tempfile.gettempdir()) and above != Path(tempfile.gettempdir()):
-            above.chmod(0o755)
-    (folder / "initdb").chmod(0o755)
-    (folder / "initdb").write_text("#!/bin/sh\necho 'initdb: error: no luck today'; exit 1\n")
-    with pytest.raises(
-        EngineFailed, match="initdb could not make a cluster: no luck today"
-    ) as told:
-        PostgresServer()
-    assert "\n" not in str(told.value)
-    assert not list((bare / "cache").glob("*"))
+def test_an_initdb_that_fails_is_one_sentence_with_its_words(monkeypatch):
+    # Not in pytest's folder: whoever runs pytest at the same time closes that to other accounts.
+    with folder_for_servers("initdb-") as place:
+        folder, cache = programs(place / "bin"), place / "cache"
+        monkeypatch.setenv(opensearch_home.CACHE, str(cache))
+        monkeypatch.setenv(postgres.VARIABLE, str(folder))
+        (folder / "initdb").write_text("#!/bin/sh\necho 'initdb: error: no luck today'; exit 1\n")
+        for path in (folder, folder / "initdb"):
+            path.chmod(0o755)
+        with pytest.raises(
+            EngineFailed, match="initdb could not make a cluster: no luck today"
+        ) as told:
+            PostgresServer()
+        assert "\n" not in str(told.value)
+        assert not list(cache.glob("*"))
 
 
 # -- the server -------------------------------------------------------------------------------
