@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -62,6 +63,26 @@ def test_the_folder_is_private_and_goes_with_close(kept):
     kept.close()
     assert not folder.exists()
     assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be kept")
+def test_ports_are_kept_until_others_are_wanted_or_it_is_closed(kept):
+    def is_kept(port):
+        with socket.socket() as other:
+            try:
+                other.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+            return False
+
+    first = kept.new_ports(2)
+    assert len(set(first)) == 2
+    assert all(map(is_kept, first))
+    (second,) = kept.new_ports(1)
+    assert not any(map(is_kept, set(first) - {second}))
+    assert is_kept(second)
+    kept.close()
+    assert not is_kept(second)
 
 
 def test_a_server_that_will_not_end_is_killed(kept):

@@ -4,7 +4,6 @@ import contextlib
 import secrets
 import time
 from datetime import UTC, datetime
-from itertools import count
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
@@ -156,16 +155,17 @@ def _wait_for(admin: OpenSearch, since: str, wanted: set[tuple[str, str]]) -> li
     """The log's entries since a moment, once what is wanted is there or the time is over."""
     deadline = time.monotonic() + _WAIT_SECONDS
     query = {"size": 1_000, "query": {"range": {"@timestamp": {"gte": since}}}}
-    for look in count(1):
+    looks = 0
+    while True:
         with contextlib.suppress(NotFoundError):  # refused by a pattern that names nothing
             admin.indices.refresh(index=_PATTERN)
         hits = admin.search(index=_PATTERN, body=query)["hits"]["hits"]
         found = [hit["_source"] for hit in hits]
-        over = look >= _LOOKS and time.monotonic() > deadline
+        looks += 1
+        over = looks >= _LOOKS and time.monotonic() > deadline
         if over or wanted <= {_what(entry) for entry in found}:
             return found
         time.sleep(0.1)
-    raise AssertionError("unreachable")
 
 
 def _newest(admin: OpenSearch) -> list[str]:

@@ -104,12 +104,11 @@ class Backend:
         self._outside: Internet | None = None
         self._since = 0  # where in the log the last start begins
         self._process = ServerProcess()
-        self._kept: loopback.KeptPort | None = None
         try:
             self._code = Code(self._process.folder, files)
             with disk():
                 self._settings_of_log.write_text(json.dumps(_LOGGING))
-            self._choose_port()
+            (self._port,) = self._process.new_ports(1)
             self._outside = Internet(self._port)
             self._bring_up()
         except BaseException:
@@ -254,14 +253,8 @@ class Backend:
             printed = self._printed()
             if "error while attempting to bind on address" not in printed:
                 break
-            self._choose_port()  # another program was faster
+            (self._port,) = self._process.new_ports(1)  # another program was faster
         raise _DidNotStart(self._words(printed))
-
-    def _choose_port(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-        self._kept = loopback.KeptPort()
-        self._port = self._kept.number
 
     def _command(self) -> list[str | Path]:
         return [
@@ -364,8 +357,6 @@ class Backend:
         if self._outside is not None:
             self._outside.close()
         self._process.close()
-        if self._kept is not None:
-            self._kept.close()
 
     def __repr__(self) -> str:
         return f"Backend at {self.uri}, {'running' if self.is_running else 'not running'}"

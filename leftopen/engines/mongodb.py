@@ -18,7 +18,6 @@ from pathlib import Path
 
 import yaml
 
-from leftopen import loopback
 from leftopen.engines import kept
 from leftopen.engines.config import delete, dump, merge
 from leftopen.engines.process import ServerProcess, disk
@@ -270,13 +269,12 @@ class MongoServer:
     def __init__(self, settings: dict, files: kept.Files | None = None) -> None:
         self.mongod = find()
         self.process = ServerProcess()
-        self._port: loopback.KeptPort | None = None
         try:
             self.folder = self.process.folder
             with disk():
                 (self.folder / "data").mkdir(mode=0o700)
                 kept.put_back(files or {}, self.folder)
-            self._choose_port()
+            (self.port,) = self.process.new_ports(1)
             self.start(settings)
         except BaseException:
             self.close()
@@ -303,14 +301,8 @@ class MongoServer:
                 return
             if "Address already in use" not in words:
                 break
-            self._choose_port()  # another program was faster
+            (self.port,) = self.process.new_ports(1)  # another program was faster
         raise EngineFailed(f"mongod did not start: {words}.")
-
-    def _choose_port(self) -> None:
-        if self._port is not None:
-            self._port.close()
-        self._port = loopback.KeptPort()
-        self.port = self._port.number
 
     def _try_start(self, settings: dict) -> str | None:
         whole = merge(settings, lab_settings(self.folder, self.port))
@@ -370,5 +362,3 @@ class MongoServer:
     def close(self) -> None:
         """End mongod and remove its folder. Safe to call twice."""
         self.process.close()
-        if self._port is not None:
-            self._port.close()

@@ -141,7 +141,6 @@ class SearchServer:
         self._account = account.for_servers()
         _check_memory()
         self.process = ServerProcess()
-        self._ports: tuple[loopback.KeptPort, ...] = ()
         try:
             self.folder = self.process.folder
             with disk():
@@ -149,7 +148,7 @@ class SearchServer:
                     (self.folder / name).mkdir(mode=0o700)
                 shutil.copytree(self.home / "config", self.conf)
                 self.certificates: Pki = make_pki(self.conf / "pki")
-            self._choose_ports()
+            self.port, self.transport_port = self.process.new_ports(2)
         except BaseException:
             self.close()
             raise
@@ -183,14 +182,8 @@ class SearchServer:
                 return
             if "Failed to bind" not in words and "Address already in use" not in words:
                 break
-            self._choose_ports()  # another program was faster
+            self.port, self.transport_port = self.process.new_ports(2)  # another program was faster
         raise EngineFailed(f"OpenSearch did not start: {words}.")
-
-    def _choose_ports(self) -> None:
-        for port in self._ports:
-            port.close()
-        self._ports = loopback.KeptPort(), loopback.KeptPort()
-        self.port, self.transport_port = (port.number for port in self._ports)
 
     def _try_start(self, settings: dict) -> str | None:
         whole = {name: value for name, value in settings.items() if not _NEVER.fullmatch(name)}
@@ -353,8 +346,6 @@ class SearchServer:
     def close(self) -> None:
         """End the node and remove its folder. Safe to call twice."""
         self.process.close()
-        for port in self._ports:
-            port.close()
 
 
 def _tool_words(printed: str) -> str:

@@ -131,10 +131,9 @@ class PostgresServer:
         self._account = account.for_servers()
         self._environment = postgres.environment()
         self.process = ServerProcess()
-        self._port: loopback.KeptPort | None = None
         try:
             self.folder = self.process.folder
-            self._choose_port()
+            (self.port,) = self.process.new_ports(1)
             self._check_path()
             with disk():
                 self.log.touch(0o600)
@@ -295,18 +294,12 @@ class PostgresServer:
             if words is None:
                 return
             if "Address already in use" in words or "any TCP/IP sockets" in words:
-                self._choose_port()  # another program was faster
+                (self.port,) = self.process.new_ports(1)  # another program was faster
             elif "still in use" in words or "already exists" in words:
                 time.sleep(0.5)  # processes of a server that was killed are about to end
             else:
                 break
         raise Refused(f"PostgreSQL did not start: {words}.")
-
-    def _choose_port(self) -> None:
-        if self._port is not None:
-            self._port.close()
-        self._port = loopback.KeptPort()
-        self.port = self._port.number
 
     def _try_start(self) -> str | None:
         self.log.touch(0o600)  # somebody may have removed it
@@ -354,8 +347,6 @@ class PostgresServer:
     def close(self) -> None:
         """End postgres and remove its folder. Safe to call twice."""
         self.process.close()
-        if self._port is not None:
-            self._port.close()
 
 
 class Refused(EngineFailed):

@@ -41,6 +41,7 @@ class ServerProcess:
         where = temporary_folder()
         sweep()
         self._lock = threading.RLock()
+        self._ports: list[loopback.KeptPort] = []
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper_module.__file__, str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -202,6 +203,20 @@ class ServerProcess:
             "too busy: close other programs and run this cell again."
         )
 
+    def new_ports(self, count: int) -> list[int]:
+        """Keep this many free ports for the server until it is closed; earlier ones are given back.
+
+        Raises:
+            OSError: if the system does not give them.
+        """
+        self._give_ports_back()
+        self._ports += [loopback.KeptPort() for _ in range(count)]
+        return [port.number for port in self._ports]
+
+    def _give_ports_back(self) -> None:
+        while self._ports:
+            self._ports.pop().close()
+
     def close(self) -> None:
         """End the server and remove its folder. Safe to call twice, and at any moment."""
         with contextlib.suppress(OSError, ValueError):
@@ -216,6 +231,7 @@ class ServerProcess:
             self._keeper.wait()
         self._keeper.stdout.close()
         self.pid = None
+        self._give_ports_back()
 
 
 def temporary_folder() -> str:
