@@ -50,6 +50,9 @@ LIVE = (
     lines("trust on this machine", {"no-login": "fix"}, "host all all 127.0.0.1/32 trust"),
     lines("trust for every account of the machine", {"no-login": "warn"}, "local all all trust"),
     lines("trust inside TLS", {"no-login": "fix"}, "hostssl all all 127.0.0.0/8 trust"),
+    lines("trust for copies of the server", {"no-login": "fix"},
+          "host replication all 0.0.0.0/0 trust"),
+    lines("trust for every address of IPv6", {"no-login": "fix"}, "host all all ::/0 trust"),
     lines("a right line below a trusting one", {"no-login": "fix", "hba-shadowed": "note"},
           "host all all all trust"),
     lines("password sent as it is, in clear",
@@ -173,6 +176,9 @@ LIVE = (
 QUIET = (
     lines("md5 in pg_hba.conf, with SCRAM stored", {}, "hostssl doors_1 manager all md5"),
     lines("peer by the socket", {}, "local all all peer"),
+    lines("copies of the server from this machine, as Debian has it", {},
+          "local replication all peer\nhost replication all 127.0.0.1/32 scram-sha-256\n"
+          "host replication all ::1/128 scram-sha-256"),
     lines("a refusal above a trusting line", {"hba-shadowed": "note"},
           "host all all all reject\nhost all all all trust",
           "local all all peer"),
