@@ -72,6 +72,49 @@ def test_rules_that_let_in_too_many_or_too_few(asked):
     assert (fault, values["names"]) == ("still_trust", "root")
 
 
+SCRAM, COPIES = "scram-sha-256", "replication all {} {}\n"
+DEBIAN = "local " + COPIES.format("", "peer")
+DEBIAN += "".join("host " + COPIES.format(a, SCRAM) for a in ("127.0.0.1/32", "::1/128"))
+
+
+@question(1)
+def test_lines_for_copies_and_for_addresses_that_nobody_here_has(asked):
+    asked.lab.configure(TLS)
+    for more, wanted, named in (
+        (DEBIAN, RIGHT, ""),
+        (DOOR.replace("0.0.0.0/0", "::/0") + ADMIN.replace("127.0.0.1/32", "::1/128"), RIGHT, ""),
+        ("host " + COPIES.format("127.0.0.1/32", "trust"), "copied", "from this machine"),
+        ("hostssl " + COPIES.format("0.0.0.0/0", "trust"), "copied", "from outside"),
+        ("host " + COPIES.format("::/0", "trust"), "another_line", "copies of the whole server"),
+        ("hostssl " + COPIES.format("all", SCRAM), "another_line", "copies of the whole server"),
+        ("host all all 10.0.0.0/8 trust", "another_line", "a named network"),
+        ("host doors_1 {door} ::/0 scram-sha-256", "another_line", "without TLS"),
+        ("hostssl all {door} ::/0 scram-sha-256", "another_line", "nothing to do"),
+        ("hostssl all {administrator} ::/0 scram-sha-256", "another_line", "any address"),
+        ("host all all ::/0 reject\nhost all all ::/0 trust", RIGHT, ""),
+    ):
+        rules = (DOOR + ADMIN + more).format(**asked.names)
+        asked.lab.configure(rules, file="pg_hba.conf")
+        fault, values = asked.told()
+        assert fault == wanted, more
+        assert named in f"{values.get('what')} {values.get('where')}", more
+
+
+@question(1)
+def test_each_of_the_two_logs_in_by_scram(asked):
+    asked.lab.configure(TLS)
+    for administrators, wanted in (("md5", "md5_line"), ("password", "password_in_clear")):
+        rules = (DOOR + ADMIN.replace(SCRAM, administrators)).format(**asked.names)
+        asked.lab.configure(rules, file="pg_hba.conf")
+        assert asked.told()[0] == wanted
+    md5 = "SET password_encryption = 'md5'; ALTER ROLE {administrator} PASSWORD '{password}'"
+    asked.run(md5)
+    rules = (DOOR + ADMIN.replace(SCRAM, "md5")).format(**asked.names)
+    asked.lab.configure(rules, file="pg_hba.conf")
+    fault, values = asked.told()
+    assert (fault, values["account"]) == ("stored_md5", asked.task["administrator"])
+
+
 GRANTS = (
     "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC",
     f"CREATE ROLE {{account}} LOGIN PASSWORD '{WORD}'",
@@ -149,6 +192,63 @@ def test_a_desk_that_deletes_is_told_so(asked):
     assert values["does"].startswith("deletes ")
 
 
+@question(4)
+def test_a_desk_writes_into_no_list_that_says_what_is_its_own(asked):
+    owner, other = asked.task["desks"]
+    asked.run("CREATE TABLE desk_of (account text PRIMARY KEY, building text)")
+    for name, building in asked.task["desks"].items():
+        asked.run(f"INSERT INTO desk_of VALUES ('{name}', '{building}')")
+    rule = "building = (SELECT d.building FROM desk_of d WHERE account = current_user)"
+    asked.run(
+        f"GRANT SELECT ON desk_of TO {owner}, {other}",
+        f"CREATE POLICY desks ON residents USING ({rule})",
+        "CREATE POLICY office ON residents FOR SELECT TO {office} USING (true)",
+        "ALTER TABLE residents ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE residents FORCE ROW LEVEL SECURITY",
+        "ALTER VIEW resident_list SET (security_invoker = true)",
+    )
+    assert asked.told()[0] == RIGHT
+    asked.run(f"GRANT UPDATE (building) ON desk_of TO {other}")
+    fault, values = asked.told()
+    assert (fault, values["account"], values["table"]) == ("list_of_own", other, "desk_of")
+    asked.run(
+        f"REVOKE UPDATE (building) ON desk_of FROM {other}",
+        f"CREATE ROLE keeper; GRANT INSERT, DELETE ON desk_of TO keeper; GRANT keeper TO {owner}",
+        f"ALTER ROLE {owner} NOINHERIT",
+    )
+    assert asked.told()[0] == "list_of_own"
+    asked.run(f"REVOKE keeper FROM {owner}")
+    assert asked.told()[0] == RIGHT
+
+
+@question(5)
+def test_the_counts_move_and_the_caller_decides_nothing(asked):
+    by = asked.task["by"]
+    counts = f"SELECT {by}, count(*) AS people FROM residents WHERE born <= '2006-08-16' GROUP BY 1"
+    rows = sql(asked.lab.inside.uri_of("doors_1"), counts)
+    fixed = ", ".join(f"('{value}', {number})" for value, number in rows)
+    asked.run(
+        f"CREATE VIEW {{view}} ({by}, people) AS VALUES {fixed}",
+        "GRANT SELECT ON {view} TO {auditor}",
+        "REVOKE ALL ON FUNCTION may_open FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION may_open TO {door}",
+        "REVOKE TEMPORARY ON DATABASE doors_1 FROM PUBLIC",
+    )
+    assert asked.told()[0] == "frozen"
+    asked.run(
+        f"CREATE OR REPLACE VIEW {{view}} AS SELECT {by}, sum(n)::int AS people FROM ("
+        f"SELECT {by}, 1 AS n FROM residents WHERE born <= '2006-08-16') r GROUP BY 1"
+    )
+    fault, found = asked.told()
+    assert (fault, "does not exist" in found["said"]) == ("only_the_tool", True)
+    asked.run(
+        "CREATE OR REPLACE FUNCTION may_open(who integer, place text) RETURNS boolean "
+        "LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN EXISTS (SELECT FROM public.residents "
+        "WHERE person = who AND building = place); END'"
+    )
+    assert asked.told()[0] == RIGHT
+
+
 @question(5)
 def test_the_boundary_counts_and_the_view_is_the_auditors(asked):
     view = "CREATE VIEW {view} AS SELECT {by}, count(*) AS people FROM residents WHERE born %s"
@@ -180,3 +280,27 @@ def test_a_log_that_is_gone_says_what_to_do(asked):
         asked.told()
     asked.lab.configure("log_statement = 'none'\nlog_min_error_statement = 'panic'")
     assert asked.told()[0] == RIGHT
+
+
+@question(6)
+def test_a_log_of_slow_or_of_some_statements_is_named(asked):
+    asked.lab.configure("log_statement = 'none'\nlog_min_error_statement = 'panic'")
+    asked.run(
+        f"CREATE ROLE {{account}} LOGIN PASSWORD '{WORD}'",
+        "GRANT DELETE, SELECT ({columns}) ON passages TO {account}",
+    )
+    for settings, named in (
+        ({"log_min_duration_statement": "0"}, "log_min_duration_statement"),
+        ({"log_min_duration_statement": "1h"}, "log_min_duration_statement"),
+        ({"log_min_duration_sample": "1h"}, "log_min_duration_sample"),
+        ({"log_transaction_sample_rate": "0.1"}, "log_transaction_sample_rate"),
+        ({"log_min_duration_statement": "-1"}, ""),
+        ({"log_min_duration_sample": "1h", "log_statement_sample_rate": "0"}, ""),
+    ):
+        for name, value in settings.items():
+            asked.run(f"ALTER ROLE {{clerk}} SET {name} = '{value}'")
+        fault, values = asked.told()
+        assert (fault, values.get("setting")) == (
+            ("some_logged", named) if named else (RIGHT, None)
+        )
+        asked.run("ALTER ROLE {clerk} RESET ALL")

@@ -16,6 +16,16 @@ from leftopen.learner import Draw
 
 _CONFIG = f"{tongren.LOCKED}log_statement = 'all'\nlog_connections = on\n"
 _REFUSAL = "permission denied for table residents"
+# The settings that write a statement into the log when it is slow, or by chance: what they do to
+# one search proves nothing, so they are read (PostgreSQL manual, "When to Log").
+_SOMETIMES = """
+SELECT name FROM pg_settings
+WHERE (name = 'log_min_duration_statement' AND setting <> '-1')
+OR (name = 'log_min_duration_sample' AND setting <> '-1'
+    AND current_setting('log_statement_sample_rate')::float8 > 0)
+OR (name = 'log_transaction_sample_rate' AND setting::float8 > 0)
+ORDER BY name
+"""
 _NEEDS = (("at",), ("at", "building"), ("at", "status"), ("at", "door"))
 
 
@@ -88,6 +98,8 @@ def _logged(at: Attempt, lab: PostgresLab, password: str) -> str:
     with Who(at, "as the clerk", lab, clerk) as who:
         if who.run(f"{ask}'{marks['search']}'") is None:
             return "clerk_broken"
+        every = who.run("SHOW log_statement")[0][0] == "all"
+        sometimes = [name for (name,) in who.run(_SOMETIMES) or []]
         who.run(f"{ask}%s", [marks["parameter"]])
         _quietly(lambda: who.run(f"{ask}'{marks['failed']}' AND person = 1 / (person - person)"))
         _quietly(lambda: who.run(f"SELECT '{marks['failed']}' FROM public.no_such_table"))
@@ -105,6 +117,12 @@ def _logged(at: Attempt, lab: PostgresLab, password: str) -> str:
     ):
         at.note("in the log", what, "there" if there[name] else "not there")
     at.note("in the log", "that the job was refused", "there" if refusal else "not there")
+    if not every:
+        found = ", ".join(sometimes)
+        at.note("as the clerk", "look for what logs some statements whole", found or "none")
+        if sometimes:
+            at.values["setting"] = found
+            return "some_logged"
     if there["search"]:
         return "statements_logged" if there["parameter"] else "only_parameters"
     if there["parameter"]:

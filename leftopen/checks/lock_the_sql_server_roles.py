@@ -99,7 +99,11 @@ ORDER BY 1, 3, 4, 5
 
 
 def _promised(at: Attempt, lab: PostgresLab, taken: list[str]) -> bool:
-    """Whether default privileges give more than INSERT on the later tables of the month."""
+    """Whether default privileges give more than INSERT on the loader's later tables.
+
+    Without IN SCHEMA they count in every schema. That is no more today: the loader can make tables
+    in one schema alone, and the account has no USAGE on another.
+    """
     with operator(lab) as connection:
         rows = connection.execute(_PROMISES).fetchall()
     more = {
@@ -109,7 +113,8 @@ def _promised(at: Attempt, lab: PostgresLab, taken: list[str]) -> bool:
         or whom not in taken
         or (schema != "monthly" and maker != "loader")
     }
-    at.note("as the operator", "default privileges beyond the task", words(more) or "none")
+    beyond = "default privileges beyond INSERT on what loader makes"
+    at.note("as the operator", beyond, words(more) or "none")
     at.values["more"] = words(more)
     return bool(more)
 

@@ -89,7 +89,7 @@ def limited(at: Attempt, lab: PostgresLab) -> str:
                 at.values.update(account=account, building=building)
                 if fault := fault_of(at, who, building, truth):
                     return fault
-    return _more(at, lab) or RIGHT
+    return _more(at, lab) or _own_list(at, lab) or RIGHT
 
 
 def _is_new(enabled: bool, policies: int, plain_view: bool | None) -> bool:
@@ -201,6 +201,53 @@ def _more(at: Attempt, lab: PostgresLab) -> str | None:
     return None
 
 
+# What a role may write that is neither a table of the case nor a view, after SET ROLE, too.
+_WRITABLE = """
+SELECT DISTINCT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+CROSS JOIN pg_roles r
+WHERE relkind IN ('r', 'p') AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%%'
+AND NOT (nspname = 'public' AND relname = ANY(%(tables)s))
+AND pg_has_role(%(account)s, r.oid, 'MEMBER')
+AND (has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+     OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE'))
+ORDER BY 1
+"""
+
+
+def _own_list(at: Attempt, lab: PostgresLab) -> str | None:
+    """Whether a desk may write into the table that says which building is whose, or another."""
+    with operator(lab) as connection:
+        for account in at.task["desks"]:
+            values = {"account": account, "tables": list(sql_lab.TABLES)}
+            tables = [name for (name,) in connection.execute(_WRITABLE, values).fetchall()]
+            at.note(f"as {account}", "write into another table", ", ".join(tables) or "refused")
+            if tables:
+                at.values.update(account=account, table=tables[0])
+                return "list_of_own"
+    return None
+
+
+# A function of the desk's own that says yes to all, and costs so little that it is asked first
+# (PostgreSQL manual, "Rules and Privileges").
+_LEAK = """
+CREATE TEMPORARY TABLE shown (building text);
+CREATE FUNCTION pg_temp.look(place text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
+    AS 'BEGIN INSERT INTO pg_temp.shown VALUES (place); RETURN true; END';
+DO 'BEGIN PERFORM FROM public.resident_list WHERE pg_temp.look(building::text); END';
+SELECT building, count(*) FROM pg_temp.shown GROUP BY building
+"""
+
+
+def _leaked(at: Attempt, who: Who, building: str) -> str | None:
+    """Whether a function in the desk's own question is shown rows that the view then hides."""
+    seen = who.run(_LEAK)
+    strange = sum(number for place, number in seen or [] if place != building)
+    what = f"other buildings that a function of its own is shown in {_VIEW}"
+    at.note(who.label, what, "refused" if seen is None else str(strange))
+    at.values.update(strange=strange)
+    return "view_leaks" if strange else None
+
+
 def _listed(at: Attempt, who: Who, building: str, truth: dict[str, int]) -> str | None:
     named = "SELECT building, least(count(name), count(flat)) FROM public.{} GROUP BY building"
     try:
@@ -214,7 +261,7 @@ def _listed(at: Attempt, who: Who, building: str, truth: dict[str, int]) -> str 
     at.values.update(strange=strange)
     if strange:
         return "view_around"
-    return None if own == truth[building] else "view_broken"
+    return _leaked(at, who, building) if own == truth[building] else "view_broken"
 
 
 # -- what it writes -----------------------------------------------------------------------------

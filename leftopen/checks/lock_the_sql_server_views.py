@@ -79,7 +79,12 @@ def counted(at: Attempt, lab: PostgresLab) -> str:
         truth = dict(connection.execute(groups.format(by=by, where=adults)).fetchall())
         every = dict(connection.execute(groups.format(by=by, where=sql.SQL(""))).fetchall())
         person = connection.execute("SELECT person, building FROM residents LIMIT 1").fetchone()
-    return _auditor(at, lab, truth, every) or _door(at, lab, person, hardened) or RIGHT
+    return (
+        _auditor(at, lab, truth, every)
+        or _frozen(at, lab)
+        or _door(at, lab, person, hardened)
+        or RIGHT
+    )
 
 
 def _view(at: Attempt) -> sql.Identifier:
@@ -121,6 +126,31 @@ def _auditor(at: Attempt, lab: PostgresLab, truth: dict, every: dict) -> str | N
     return None if told == truth else "wrong_counts"
 
 
+_COPIES = """
+SELECT oid::regclass::text FROM pg_class WHERE relkind = 'm' ORDER BY oid
+"""
+_MOVED_IN = """
+INSERT INTO residents SELECT (jsonb_populate_record(r, '{"person": -1, "id_number": "none"}')).*
+FROM residents r WHERE born <= '2006-08-16' ORDER BY person LIMIT 1
+"""
+
+
+def _frozen(at: Attempt, lab: PostgresLab) -> str | None:
+    """Whether the view counts a resident who is added now, and taken back.
+
+    What is refreshed, as a materialized view, is refreshed first.
+    """
+    count = sql.SQL("SELECT sum(people) FROM {}").format(_view(at))
+    with operator(lab) as connection, connection.transaction(force_rollback=True):
+        before = connection.execute(count).fetchone()[0]
+        connection.execute(_MOVED_IN)
+        for (name,) in connection.execute(_COPIES).fetchall():
+            connection.execute(f"REFRESH MATERIALIZED VIEW {name}")
+        moved = connection.execute(count).fetchone()[0] - before
+    at.note("as the operator", "add an adult, and count again", f"{moved} more")
+    return None if moved == 1 else "frozen"
+
+
 def _sum(counts: dict) -> int:
     return sum(int(number) for number in counts.values() if isinstance(number, int | float))
 
@@ -150,8 +180,15 @@ def _door(at: Attempt, lab: PostgresLab, person: tuple, hardened: bool) -> str |
             return "not_executable" if missing else "function_broken"
         tricked = _tricked(who)
         at.note("as the door", "let in a person who lives nowhere", "yes" if tricked else "no")
+        ask, decided = "call it with a search_path of its own", ""
+        if not tricked:
+            decided = _decided(who, *person)
+            at.note("as the door", ask, decided or "the same answer")
     if tricked:
         return "temporary_first" if hardened else "path_of_the_caller"
+    if decided:
+        at.values["said"] = decided
+        return "only_the_tool"
     with Who(at, "as the auditor", lab, auditor) as who:
         called = _asks(who, *person)[0] is not None
         at.note("as the auditor", f"call {_FUNCTION}", "accepted" if called else "refused")
@@ -166,6 +203,14 @@ def _asks(who: Who, person: int, place: str) -> tuple[bool | None, str]:
             return who.connection.execute(ask, [person, place]).fetchone()[0], ""
     except psycopg.Error as error:
         return None, sql_words(error)
+
+
+def _decided(who: Who, person: int, place: str) -> str:
+    """What comes of a call when the caller's search_path leads nowhere; nothing if it is right."""
+    with who.connection.transaction(force_rollback=True):
+        who.connection.execute("SET LOCAL search_path = pg_catalog")
+        answer, said = _asks(who, person, place)
+    return "" if answer else said or f"it says {answer}"
 
 
 def _tricked(who: Who) -> bool:

@@ -22,6 +22,8 @@ from leftopen.lab_postgres import PostgresLab
 from leftopen.proof import sql_refused, sql_words
 
 DATABASE = "doors_1"
+LEAST_LIBPQ = 160000
+"""The first whose clients can insist on a mechanism (``require_auth``)."""
 SELECT, INSERT, UPDATE, DELETE, TRUNCATE, OWN = (
     "select", "insert", "update", "delete", "truncate", "own",
 )  # fmt: skip
