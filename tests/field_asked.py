@@ -50,6 +50,20 @@ def question(number):
     return pytest.mark.parametrize("asked", [number], indirect=True)
 
 
+def encrypt(asked, master, at_random=vault.RANDOM, key_each=False):
+    """Encrypt everybody's fields; with a data key for each person's other fields, if wanted."""
+    asked.client.drop_database("encryption")
+    encryption = asked.encryption(local=master)
+    common = encryption.create_data_key("local")
+    searched, others = asked.task["searched"], asked.task["others"]
+    for person in vault.people(13, 60):
+        own = encryption.create_data_key("local") if key_each else common
+        filled = {name: person[name].ljust(20) for name in others}
+        hidden = {name: encryption.encrypt(filled[name], at_random, key_id=own) for name in others}
+        hidden[searched] = encryption.encrypt(person[searched], vault.FIXED, key_id=common)
+        asked.people.replace_one({"_id": person["_id"]}, {**person, **hidden}, upsert=True)
+
+
 def place_of(column, row):
     return json.dumps([column, row]).encode()
 

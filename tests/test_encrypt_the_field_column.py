@@ -53,6 +53,20 @@ def test_columns(lab, tmp_path, monkeypatch):
         rows = db.execute(f"SELECT person, {old} FROM residents").fetchall()
     seal(KEY, rows)
     assert told() == "left_in_clear"
+    # A statement that names no value, and whose error shows the whole row.
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        run("UPDATE residents SET name = NULL WHERE person = 7")
+    # Emptied, and the server keeps samples; dropped or written anew they are gone.
+    run("ANALYZE residents", f"UPDATE residents SET {old} = ''")
+    assert told() == "left_in_samples"
+    run("ANALYZE residents")
+    attempt = Attempt(task)
+    assert QUESTIONS[6].check(attempt, lab, KEY, gcm) == "values_in_log"
+    assert attempt.values["how"].startswith("an error showed")
+    lab.log.write_bytes(b"")
+    assert told() == RIGHT
+    run("CREATE INDEX ON residents (reverse(name))", "ANALYZE residents")
+    assert told() == RIGHT
     run(f"ALTER TABLE residents DROP COLUMN {old}")
     assert told() == RIGHT
     # Everybody's value in the next person's row.
@@ -144,6 +158,25 @@ def test_columns(lab, tmp_path, monkeypatch):
     assert told(ANOTHER) == "key_in_log"
     lab.log.write_bytes(b"")
     assert told(ANOTHER) == RIGHT
+    # Samples of a table whose rows are gone; no chance takes them, for nothing runs by itself.
+    with psycopg.connect(lab.inside.uri_of("doors_1"), autocommit=True) as db:
+        assert db.execute("SHOW autovacuum").fetchone() == ("off",)
+        db.execute("CREATE TABLE spare (person integer, value text)")
+        with db.cursor().copy("COPY spare FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        db.execute("ANALYZE spare")
+        db.execute("DELETE FROM spare")
+        assert told(ANOTHER) == "left_in_samples"
+        db.execute("DROP TABLE spare")
+    assert told(ANOTHER) == RIGHT
+    # A value that was bound to a statement is none that an error showed.
+    with psycopg.connect(lab.inside.uri_of("doors_1")) as db:
+        db.execute("SELECT %s", [rows[5][1]])
+    attempt = Attempt(task)
+    assert QUESTIONS[6].check(attempt, lab, ANOTHER, gcm) == "values_in_log"
+    assert attempt.values["how"] == "a statement named them, or they were bound to it"
+    lab.log.write_bytes(b"")
     # A statement that fails is logged all the same.
     with pytest.raises(psycopg.Error), psycopg.connect(lab.inside.uri_of("doors_1")) as db:
         db.execute(f"SELEC '{rows[5][1]}'")

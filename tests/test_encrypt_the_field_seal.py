@@ -344,6 +344,13 @@ def test_what_a_stranger_does_who_knows_more(make, wanted):
         assert asked.check(Attempt(asked.task(Draw("ada", "13"))), make) == wanted
 
 
+def test_equal_sealings_in_one_row_are_no_fault_and_are_told():
+    for make, said in ((make_siv_without_nonce, 1), (gcm, 0)):
+        attempt = Attempt(QUESTIONS[4].task(Draw("ada", "13")))
+        assert QUESTIONS[4].check(attempt, make) == RIGHT
+        assert sum("one text in one row" in line for line in attempt.tried) == said
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -12,6 +12,7 @@ from leftopen.checks import encrypt_the_field_counts as counts
 from leftopen.checks import encrypt_the_field_keys as turned
 from leftopen.checks import encrypt_the_field_rule as rule
 from leftopen.checks import encrypt_the_field_seal as seal
+from leftopen.checks import encrypt_the_field_told as stranger
 from leftopen.checks import encrypt_the_field_vault as vault
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
@@ -61,7 +62,8 @@ def _judged(at: Attempt, lab: Lab, client: MongoClient, master: bytes) -> str:
             return fault
         if fault := _is_found(at, client, encryption, before, now, searched):
             return fault
-    if fault := _what_is_told(at, before, now, others):
+    database, _, keys = str(at.task["vault"]).partition(".")
+    if fault := stranger.shown(at, client[database][keys], before, now, others):
         return fault
     server = copies.read(client)
     if fault := _copies(at, server, before, searched, others):
@@ -120,6 +122,10 @@ def _what_is_stored(
     if plain:
         at.values["plain"] = told
         return "left_plain"
+    if added := sorted({name for n in before for name in now[n].keys() - before[n].keys()}):
+        at.note(_STRANGER, "look for fields that people did not have", ", ".join(added))
+        at.values["added"] = ", ".join(added)
+        return "field_added"
     for number, person in before.items():
         for name in fields:
             value = now[number].get(name)
@@ -149,15 +155,10 @@ def _what_is_changed(client: MongoClient, before: dict, now: dict, fields: list[
         if gone := sum(person.get(name) is None for person in now.values()):
             return f"{name} is gone from {gone} people"
     for number, person in before.items():
-        rest, left = _without(person, fields), _without(now[number], fields)
-        if rest != left:
-            names = sorted(n for n in rest.keys() | left.keys() if rest.get(n) != left.get(n))
+        rest = sorted(person.keys() - set(fields))
+        if names := [name for name in rest if now[number].get(name) != person[name]]:
             return f"of person {number}, {', '.join(names)} is not what it was"
     return vault.lost_elsewhere(client, _SEED, _PEOPLE)
-
-
-def _without(person: dict, fields: list[str]) -> dict:
-    return {name: value for name, value in person.items() if name not in fields}
 
 
 def _not_encrypted(at: Attempt, name: str, value: object, plain: object) -> str:
@@ -238,40 +239,6 @@ def _is_found(
         return None
     fixed = all(person[searched][0] == vault.IS_FIXED for person in now.values())
     return "key_for_each" if fixed and len(keys) > 1 else "not_found"
-
-
-def _what_is_told(at: Attempt, before: dict, now: dict, others: list[str]) -> str | None:
-    """Whether equal values of a field can be told without a key."""
-    telling = []
-    for name in others:
-        different = len({bytes(person[name]) for person in now.values()})
-        shown = f"{different} different ones of {len(now)}"
-        at.note(_STRANGER, f"count the values of {name}", shown)
-        if different < len(now):
-            many = ciphertext.equal_values(bytes(person[name]) for person in now.values())
-            telling.append(f"{name} ({shown}; the most frequent of {max(many.values())} people)")
-    if telling:
-        at.values["telling"] = "; ".join(telling)
-        return "deterministic_shared"
-    for name in others:
-        under = {n: bytes(vault.key_id(person[name])) for n, person in now.items()}
-        at.note(_STRANGER, f"count the data keys of {name}", str(len(set(under.values()))))
-        telling += [
-            f"{name} has {len(set(under.values()))} data keys, and each stands for one {told}"
-            for told in others
-            if _keys_tell(under, {n: person[told] for n, person in before.items()})
-        ]
-    at.values["telling"] = "; ".join(telling)
-    return "key_for_each_value" if telling else None
-
-
-def _keys_tell(under: dict, values: dict) -> bool:
-    """Whether people under one data key always share a value, and there are several such keys."""
-    groups: dict[bytes, list] = {}
-    for number, key in under.items():
-        groups.setdefault(key, []).append(values[number])
-    shared = [group for group in groups.values() if len(group) > 1]
-    return len(shared) > 1 and all(len(set(group)) == 1 for group in shared)
 
 
 QUESTIONS = {

@@ -6,6 +6,7 @@ as pgcrypto wants it, is written there, too.
 """
 
 import functools
+import re
 
 import psycopg
 from psycopg import sql
@@ -26,8 +27,10 @@ from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 from leftopen.synth.tongren import sample
 
-_CONFIG = f"{tongren.LOCKED}log_statement = 'all'\n"
+# By itself, ANALYZE would come at a time of its own, or not: what is sampled is up to the learner.
+_CONFIG = f"{tongren.LOCKED}log_statement = 'all'\nautovacuum = off\n"
 _KEY_BYTES = 32
+_IN_ERROR = re.compile(rb"DETAIL:\s+(?!\s|[Pp]arameters:)")  # parameters belong to a statement
 _RESIDENTS, _DAYS = 240, 3  # of the small lab
 _READER = "as a stranger who reads every table"
 _LOG_READER = "as somebody who reads the server's log"
@@ -132,9 +135,15 @@ class _Trial:
 
     def _in_tables(self) -> str | None:
         server = tables.read(self.lab)
-        left = copies.told(copies.of_unique(server, map(str, self.before.values())))
+        values = [str(value) for value in self.before.values()]
+        found = copies.of_unique(server, values)
+        left = copies.told(found)
         self.at.note(_READER, f"look for each {self.column} in clear", left or "nowhere")
         self.at.values["where"] = left
+        if found == [tables.SAMPLES]:
+            sampled = sum(value.encode() in server.texts[tables.SAMPLES] for value in values)
+            self.at.values["sampled"] = sampled
+            return "left_in_samples"
         if left:
             return "left_in_clear"
         if vault.is_weak(self.key):
@@ -151,11 +160,14 @@ class _Trial:
         self.at.note(_LOG_READER, "look for the key", "there" if there else "not there")
         if there:
             return "key_in_log"
-        values = sum(str(value).encode() in log for value in self.before.values())
-        told = f"{values} of {len(self.before)} are there" if values else "not there"
+        values = [str(value).encode() for value in self.before.values()]
+        logged = [value for value in values if value in log]
+        told = f"{len(logged)} of {len(values)} are there" if logged else "not there"
         self.at.note(_LOG_READER, f"look for each {self.column} in clear", told)
-        self.at.values["logged"] = values
-        return "values_in_log" if values else None
+        lines = [line for line in log.splitlines() if any(value in line for value in logged)]
+        shown = sum(_IN_ERROR.search(line) is not None for line in lines)
+        self.at.values.update(logged=len(logged), how=_how(len(lines), shown))
+        return "values_in_log" if logged else None
 
     def _with_notebook(self) -> str | None:
         known = vault.kept_with_notebook(self.key)
@@ -165,3 +177,10 @@ class _Trial:
         if known is None:
             return None
         return "key_from_word" if known[0] == "password" else "key_with_notebook"
+
+
+def _how(lines: int, shown: int) -> str:
+    """How values came into the log: of some lines, those of an error's DETAIL are counted."""
+    named = "a statement named them, or they were bound to it"
+    error = "an error showed a whole row or key (the line with DETAIL), whatever the statement said"
+    return f"{named}, and {error}" if 0 < shown < lines else error if shown else named

@@ -111,7 +111,7 @@ class _Trial:
             return fault
         if left:  # the rule is kept by the very values that stood there
             return "old_exempt"
-        return self._as_bytes() or self._five_tell() or self._copies() or RIGHT
+        return self._as_bytes() or self._packed() or self._five_tell() or self._copies() or RIGHT
 
     def _is_clear(self, number: int, name: str) -> bool:
         return self.now[number].get(name) == self.before[number][name]
@@ -178,6 +178,18 @@ class _Trial:
                     self.at.values["bytes"] = how.removeprefix("as ")
                     return "any_bytes"
         self.at.note(_CARELESS, "insert a person with a field as plain bytes", "refused")
+        return None
+
+    def _packed(self) -> str | None:
+        """Whether plain text passes in a list or in a document of its own."""
+        for name in self.fields:
+            plain = self.clear[name]
+            for value, how in (([plain], "in a list"), ({"is": plain}, "in a document")):
+                if self._inserts({name: value}):
+                    self.at.note(_CARELESS, f"insert a person with {name} {how}", "accepted")
+                    self.at.values.update(name=name, packed=how)
+                    return "packed"
+        self.at.note(_CARELESS, "insert a person with a field in a list or a document", "refused")
         return None
 
     # -- what a stranger reads ------------------------------------------------------------------

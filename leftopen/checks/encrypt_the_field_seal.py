@@ -251,6 +251,11 @@ class _Sealed:
         read = xor(_TEXT.encode(), _OTHER.encode()) in xor(one, other)
         said = "the XOR of the two texts" if read else "nothing"
         self.at.note(_STRANGER, "compare a row's old and new value", said)
+        if (
+            not read and seal(_TEXT, self.column, 7) == one
+        ):  # SIV without a nonce: no fault, and a remark
+            told = "equal: whoever has an old copy sees what did not change, or changed back"
+            self.at.note(_STRANGER, "compare two sealings of one text in one row", told)
         return "row_as_nonce" if read else None
 
     # -- what a stranger may change ---------------------------------------------------------------

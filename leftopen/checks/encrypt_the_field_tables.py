@@ -1,7 +1,9 @@
 """Exercise 13, question 6: all that somebody reads who reads every table of a PostgreSQL server.
 
 That is each schema and each database, materialised views too, and what the catalogue keeps of
-comments, views, defaults, functions and settings.
+comments, views, defaults, functions and settings, and its samples of each column: ANALYZE, which
+autovacuum runs by itself, keeps common values and the bounds of a histogram (PostgreSQL manual,
+"pg_stats"). They go with the column, and stay where it is only emptied.
 """
 
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from leftopen.checks.encrypt_the_field_copies import Copy, Server
 from leftopen.checks.sql_probe import DATABASE, operator
 from leftopen.lab_postgres import PostgresLab
 
+SAMPLES = Copy("pg_stats")
+"""Where the values stand that the server sampled."""
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
 _TABLES = r"""
 SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
@@ -34,6 +38,11 @@ UNION ALL SELECT 'a view', definition FROM pg_views WHERE schemaname !~ '^(pg_|i
 UNION ALL SELECT 'a view', definition FROM pg_matviews
 UNION ALL SELECT 'a default', pg_get_expr(adbin, adrelid) FROM pg_attrdef
 UNION ALL SELECT 'a rule', pg_get_constraintdef(oid) FROM pg_constraint
+"""
+_SAMPLED = f"""
+SELECT '{SAMPLES.where}', concat_ws(' ', most_common_vals, histogram_bounds, most_common_elems)
+  FROM pg_stats WHERE schemaname <> 'pg_catalog'
+UNION ALL SELECT '{SAMPLES.where}', most_common_vals::text FROM pg_stats_ext
 """
 _LEAST = 8  # bytes of what may be a value, or an encoding of one
 _NUMBERS = (int, float, Decimal)
@@ -64,8 +73,9 @@ def _rows(connection: psycopg.Connection, database: str) -> Iterator[tuple[str, 
 
 
 def _catalogue(connection: psycopg.Connection) -> Iterator[tuple[str, tuple]]:
-    for where, text in connection.execute(_CATALOGUE).fetchall():
-        yield where, (text, None)
+    for select in (_CATALOGUE, _SAMPLED):
+        for where, text in connection.execute(select).fetchall():
+            yield where, (text, None)
 
 
 def _put(parts: dict[Copy, dict[bytes, None]], where: str, row: tuple) -> None:

@@ -8,6 +8,7 @@ the id of the data key (libmongocrypt, "BSON Binary Subtype 6").
 
 import ast
 import contextlib
+import functools
 import hashlib
 import itertools
 import math
@@ -19,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from types import UnionType
 
+import numpy as np
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
@@ -45,6 +47,7 @@ _ENCRYPTED = 6  # the subtype of binary data
 _UNAUTHORIZED = 13
 _LARGEST = 2_000_000  # bytes of a file beside the notebook that is looked into
 _SEEDS = 2_100  # small numbers and years
+_OLD_SEEDS = 2**32  # what numpy's older generator takes
 _MOST_WRITTEN = 5_000  # values in the cells of a notebook
 _DIGESTS = ("sha256", "sha512", "sha1", "md5", "sha384", "sha3_256", "blake2b")
 _LEAST_ENTROPY = 3.0  # bits a byte; 96 hexadecimal digits have nearly 4
@@ -205,8 +208,14 @@ def is_weak(master: bytes) -> bool:
         return True
     if ciphertext.entropy(master) < min(_LEAST_ENTROPY, math.log2(size / _EACH)):
         return True
-    seeds = itertools.chain(range(_SEEDS), _written(int | str | bytes))
-    return any(_is_drawn_from(seed, master) for seed in seeds)
+    if master in _from_small_seeds(size):
+        return True
+    return any(master in _drawn(seed, size) for seed in _written(int | str | bytes))
+
+
+@functools.cache
+def _from_small_seeds(size: int) -> frozenset[bytes]:
+    return frozenset(key for seed in range(_SEEDS) for key in _drawn(seed, size))
 
 
 def _written(kinds: type | UnionType) -> list:
@@ -227,12 +236,15 @@ def _begins_with_digest(word: str | bytes, key: bytes) -> bool:
     return any(key.startswith(digest) for digest in digests)
 
 
-def _is_drawn_from(seed: int | str | bytes, key: bytes) -> bool:
-    """Whether a seed gives this key, as random bytes or as one random number after the other."""
-    if random.Random(seed).randbytes(len(key)) == key:
-        return True
+def _drawn(seed: int | str | bytes, size: int) -> Iterator[bytes]:
+    """What a seed gives: bytes of Python's or numpy's generators, or one number after the other."""
+    yield random.Random(seed).randbytes(size)
     numbers = random.Random(seed)
-    return all(numbers.randrange(256) == byte for byte in key)
+    yield bytes(numbers.randrange(256) for _ in range(size))
+    if isinstance(seed, int) and seed >= 0:
+        yield np.random.default_rng(seed).bytes(size)
+    if isinstance(seed, int) and 0 <= seed < _OLD_SEEDS:
+        yield np.random.RandomState(seed).bytes(size)
 
 
 def fresh() -> bytes:
