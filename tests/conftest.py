@@ -34,7 +34,7 @@ LONGEST = [
     "tests/test_audit_postgres.py",
     "tests/test_audit_backend.py",
     "tests/test_postgres_life.py",
-    "tests/test_close_the_back_end.py",
+    "tests/test_close_the_back_end",
     "tests/test_case_tongren_doors.py",
     "tests/test_lab_opensearch.py",
     "tests/test_life_and_death.py",

@@ -56,7 +56,7 @@ ALLOWED = {
     ("checks/case_tongren_doors_closing.py", "_open.prepare"): _THE_SOCKET,
     ("checks/case_tongren_doors_closing.py", "_routes_that_tell"): _A_LABS_OWN,
     ("checks/case_tongren_doors_server.py", "ask"): _A_LABS_OWN,
-    ("checks/close_the_back_end_database.py", "_comes_in"): "loopback.HERE, some lines above",
+    ("checks/close_the_back_end_database.py", "_comes_in"): "loopback.HERE, or a lab's socket",
     ("checks/encrypt_at_rest_and_back_up_drill.py", "_empty"): _A_LABS_OWN,
     ("checks/encrypt_at_rest_and_back_up_drill.py", "_operator"): _A_LABS_OWN,
     ("checks/encrypt_at_rest_and_back_up_sealed.py", "_restored"): "127.0.0.1 as a literal",

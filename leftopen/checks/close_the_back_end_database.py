@@ -1,6 +1,7 @@
 """Exercise 11, question 3: in the database each request is its caller, and nobody else."""
 
 import os
+from collections.abc import Sequence
 
 import psycopg
 
@@ -19,7 +20,20 @@ _RESIDENTS, _PASSAGES = f"{_SERVER}/residents", f"{_SERVER}/passages?limit=1000"
 _STREAM = f"{_SERVER}/passages/stream"
 _SECONDS = 3.0  # the stream looks ten times in a second
 _MONITORING = "as the monitoring, without a token"
-_PAIRS = 4
+_ATTRIBUTES = ("SUPERUSER", "BYPASSRLS", "CREATEROLE", "REPLICATION")
+_OF_ITS_OWN = """
+SELECT ARRAY[rolsuper, rolbypassrls, rolcreaterole, rolreplication],
+       ARRAY(SELECT relname::text FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+               AND (has_any_column_privilege(own.oid, pg_class.oid, 'SELECT, INSERT, UPDATE')
+                    OR has_table_privilege(own.oid, pg_class.oid, 'DELETE, TRUNCATE'))
+             ORDER BY 1),
+       ARRAY(SELECT rolname::text FROM pg_roles
+             WHERE oid <> own.oid AND pg_has_role(own.oid, oid, 'MEMBER')
+               AND (rolsuper OR rolbypassrls OR starts_with(rolname, 'pg_'))
+             ORDER BY 1)
+FROM pg_roles own WHERE rolname = %s"""
+"""What a role has without taking another: attributes, tables, and roles above all policies."""
 
 
 def task(draw: Draw) -> Task:
@@ -65,15 +79,25 @@ def open_lab(task: Task) -> PostgresLab:
 def decides(at: Attempt, lab: PostgresLab) -> str:
     """Nobody enters the database without a password, and each caller has the rows of its own."""
     uri, service = must_run(lab.backend).outside.uri, _sign_in(at.task)
-    with sql_probe.operator(lab, labs.DATABASE):
-        pass  # the check needs it: say so before anything is tried
-    trusted = {side: _trusts(at, lab, side) for side in ("inside", "outside")}
-    if trusted["outside"] and labs.is_untouched(lab, _files()):
-        return UNTOUCHED
-    if trusted["outside"]:
-        return "still_trust"
-    if trusted["inside"]:
+    with sql_probe.operator(lab, labs.DATABASE) as operator:
+        accounts = _names(operator, "SELECT rolname FROM pg_roles WHERE rolcanlogin")
+        databases = _names(operator, "SELECT datname FROM pg_database WHERE datallowconn")
+        own = _of_its_own(operator)
+    at_home = _trusts(at, "on this machine", lab.inside.port, accounts, databases)
+    if os.name == "posix":  # of the superuser, a line of the lab's own decides there
+        place, others = str(lab.inside.folder), [name for name in accounts if name != "postgres"]
+        by_socket = "on this machine, by the socket"
+        at_home += _trusts(at, by_socket, lab.inside.port, others, databases, place)
+    if from_outside := _trusts(at, "from outside", lab.outside.port, accounts, databases):
+        at.values["who"] = from_outside[0]
+        return UNTOUCHED if labs.is_untouched(lab, _files()) else "still_trust"
+    if at_home:
+        at.values["who"] = at_home[0]
         return "trust_at_home"
+    at.note("as api, before it takes a role", "what it has of its own", own or "nothing")
+    if own:
+        at.values["own"] = own
+        return "own_rights"
     with _as(at, uri, service, "manager") as manager, _as(at, uri, service, "resident") as resident:
         found = _both_ways(at, lab, manager, resident) or _auditor(at, lab, uri, service)
         found = found or _streams(at, lab, manager, resident)
@@ -90,23 +114,44 @@ def _me(at: Attempt) -> int:
     return int(str(at.task["person"]))
 
 
-def _trusts(at: Attempt, lab: PostgresLab, side: str) -> bool:
-    """Whether somebody comes into the database with a password that nobody has set."""
-    port = (lab.inside if side == "inside" else lab.outside).port
-    accounts = ("postgres", "api", "manager")
-    let_in = [name for name in accounts if _comes_in(port, name)]
-    where = "on this machine" if side == "inside" else "from outside"
-    words = f"let in as {', '.join(let_in)}" if let_in else "refused"
-    at.note(f"as a stranger {where}", "log in to the database with a wrong password", words)
-    return bool(let_in)
+def _names(operator: psycopg.Connection, statement: str) -> list[str]:
+    return sorted(name for (name,) in operator.execute(statement))
 
 
-def _comes_in(port: int, account: str) -> bool:
+def _of_its_own(operator: psycopg.Connection) -> str:
+    """What api has without taking a role, in words; nothing is how it should be."""
+    found = operator.execute(_OF_ITS_OWN, [tongren_api.ACCOUNT]).fetchone()
+    has, tables, roles = found or ([], [], [])
+    attributes = [name for name, yes in zip(_ATTRIBUTES, has, strict=False) if yes]
+    if "SUPERUSER" in attributes:  # it has all the rest by that
+        return "SUPERUSER"
+    words = [*attributes, *(f"rights on {name}" for name in tables), *(f"role {r}" for r in roles)]
+    return sql_probe.words(words)
+
+
+def _trusts(
+    at: Attempt, where: str, port: int, accounts: Sequence[str], databases: Sequence[str],
+    host: str = loopback.HERE,
+) -> list[str]:  # fmt: skip
+    """Who comes in with a password that nobody has set, and where: in words, or none."""
+    places = {name: {"dbname": name} for name in databases}
+    places["replication"] = {"dbname": labs.DATABASE, "replication": "true"}
+    pairs = [(a, p) for a in accounts for p in places if _comes_in(host, port, a, places[p])]
+    let_in = sorted({account for account, _ in pairs})
+    open_ = [place for place in places if place in {place for _, place in pairs}]
+    to = "every database" if set(databases) <= set(open_) else ", ".join(open_)
+    words = f"as {', '.join(let_in)}, to {to}" if pairs else ""
+    what = "log in with a wrong password, to each database"
+    at.note(f"as a stranger {where}", what, f"let in {words}" if words else "refused")
+    return [words] if words else []
+
+
+def _comes_in(host: str, port: int, account: str, place: dict[str, str]) -> bool:
     # What stands here explicitly is not taken from a variable or a file of the learner's.
-    where = {"host": loopback.HERE, "port": port, "dbname": labs.DATABASE, "user": account}
     rest = {"sslmode": "prefer", "sslrootcert": "", "passfile": os.devnull, "connect_timeout": 4}
+    who = {"user": account, "password": "no password of anybody"}
     try:
-        psycopg.connect("", password="no password of anybody", **where, **rest).close()
+        psycopg.connect("", host=host, port=port, **who, **place, **rest).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -193,35 +238,41 @@ def _streams(at: Attempt, lab: PostgresLab, manager: Caller, resident: Caller) -
     return silent
 
 
-def _begins_after(at: Attempt, uri: str, caller: Caller) -> tuple[str, dict[str, str]]:
+def _begins_after(at: Attempt, uri: str, caller: Caller, path: str, times: int) -> tuple[str, str]:
     """As whom the request after one of this caller begins, and what is set of it.
 
     A stream that has just ended may give its connection back between the two requests, which the
     second one then gets; so a pair that shows nothing is asked again.
     """
-    role, about = "nothing", {}
-    for _ in range(_PAIRS):
-        caller.ask(f"{_RESIDENTS}/{_me(at)}")
+    role, about = "nothing", ""
+    for _ in range(times):
+        caller.ask(path)
         with Caller(Attempt(at.task), _MONITORING, uri) as monitoring:
             (row, *_) = monitoring.rows("/health") or [{}]
         role = str(row.get("role", "nothing"))
-        about = {name: row[name] for name in ("building", "person") if row.get(name)}
+        set_ = [f" doors.{name}={row[name]}" for name in ("building", "person") if row.get(name)]
+        about = "".join(set_)
         if role in tongren_api.CALLERS or about:
             break
     return role, about
 
 
 def _afterwards(at: Attempt, uri: str, service: SignIn, manager: Caller, resident: Caller) -> str:
-    """What a request leaves behind in a connection that is kept."""
-    role = "nothing"
-    for caller in (manager, resident):
-        role, about = _begins_after(at, uri, caller)
-        begins = " ".join([role, *(f"doors.{name}={value}" for name, value in about.items())])
-        what = f"how the request after one {caller.label} begins"
-        at.note(_MONITORING, what, begins)
-        if role in tongren_api.CALLERS or about:
-            at.values["left"] = f"after a request {caller.label}, the next one begins as {begins}"
-            return "role_leaks"
+    """What a request leaves behind in a connection that is kept, however it ended."""
+    own, role = f"{_RESIDENTS}/{_me(at)}", "nothing"
+    with _as(at, uri, service, "auditor") as auditor:
+        for caller, path, what, times in (
+            (manager, own, "", 4),  # the streams have ended a moment ago
+            (resident, own, "", 2),
+            (resident, f"{_RESIDENTS}/{at.task['neighbour']}", ", of a neighbour's record,", 2),
+            (auditor, _RESIDENTS, ", of residents,", 2),
+        ):
+            role, about = _begins_after(at, uri, caller, path, times)
+            asked = f"{caller.label}{what}"
+            at.note(_MONITORING, f"how the request after one {asked} begins", role + about)
+            if role in tongren_api.CALLERS or about:
+                at.values["left"] = f"after a request {asked} the next one begins as {role}{about}"
+                return "role_leaks"
     at.values["role"] = role
     resident.ask(f"{_RESIDENTS}/{_me(at)}")
     nameless = service.token({"role": "resident"})
