@@ -64,7 +64,7 @@ class Impostor:
         heard: the logins that clients handed over, each once: ``"name:password"``, or the name
             with what it handed over in place of a password.
         let_through: how many of the next connections it leaves alone: they lead to the server, and
-            it understands nothing of them.
+            it understands nothing of them. :meth:`turn` ends that.
 
     Raises:
         LeftOpenError: the kind is none of these, or the lab is closed.
@@ -87,6 +87,8 @@ class Impostor:
         self.heard = self._ears.heard
         self._context = None if kind == NO_TLS else _context(lab, kind, authority)
         self.let_through = 0
+        self._left_alone: set[socket.socket] = set()
+        self._let = 0
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
         self._sockets: set[socket.socket] = set()
@@ -122,6 +124,26 @@ class Impostor:
     def received(self) -> bytes:
         """What clients were answered, in the clear."""
         return self._ears.tape.received
+
+    def turn(self) -> int:
+        """Let nobody through any more, and cut those who were let through.
+
+        Each connection that begins after it has returned meets the impostor.
+
+        Returns:
+            How many connections were let through until now.
+
+        Raises:
+            EngineFailed: it does not answer.
+        """
+        done = threading.Event()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and everything is cut
+            self._loop.call_soon_threadsafe(self._cut, done)
+            if not done.wait(_STOP_SECONDS):
+                raise EngineFailed(
+                    f"The impostor did not turn within {_STOP_SECONDS:.0f} s. Restart the kernel."
+                )
+        return self._let
 
     def close(self) -> None:
         """Stop listening, and cut every connection. Safe to call twice.
@@ -159,6 +181,13 @@ class Impostor:
         if self._main is not None:
             self._main.cancel()
 
+    def _cut(self, done: threading.Event) -> None:
+        self.let_through = 0
+        for client in self._left_alone:
+            with contextlib.suppress(OSError):  # it has hung up
+                client.shutdown(socket.SHUT_RDWR)
+        done.set()
+
     def _run(self) -> None:
         try:
             with contextlib.suppress(asyncio.CancelledError):
@@ -190,6 +219,8 @@ class Impostor:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.let_through:
                 self.let_through, agreed = self.let_through - 1, True
+                self._let += 1
+                self._left_alone.add(client)
                 await talk.leave_alone(client)
                 return
             async with asyncio.timeout(SECONDS):
@@ -204,6 +235,7 @@ class Impostor:
             for writer in talk.ends:
                 writer.transport.abort()
             client.close()
+            self._left_alone.discard(client)
             self._sockets.discard(client)
 
     async def _agree(self, client: socket.socket) -> Ends:

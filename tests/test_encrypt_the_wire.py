@@ -35,6 +35,10 @@ def ciphers(words):
     return f"setParameter: {{opensslCipherConfig: '{words}'}}\n"
 
 
+def mechanisms(words):
+    return f"setParameter: {{authenticationMechanisms: '{words}'}}\n"
+
+
 LOGIN = "security: {authorization: enabled}\n"
 
 
@@ -122,6 +126,8 @@ def test_other_certificates_and_protocols(asked):
         (tls(lab, more=nothing), "nothing_spoken"),
         (tls(lab, more=f"{ALL_MAY}, {only_new}"), RIGHT),
         (tls(lab) + ciphers("ALL:eNULL:@SECLEVEL=0"), "empty_cipher"),
+        (tls(lab) + mechanisms("SCRAM-SHA-256"), RIGHT),
+        (tls(lab) + mechanisms("SCRAM-SHA-1,MONGODB-X509"), "login_weaker"),
     ):
         lab.configure(text + LOGIN, replace=True)
         assert asked.told() == wanted, text

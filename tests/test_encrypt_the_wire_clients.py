@@ -96,6 +96,36 @@ def test_who_looks_on_another_connection_is_told_so(asked):
 
 @mongodb
 @question(2)
+def test_whatever_looked_first_the_client_that_is_returned_has_to_look(asked):
+    lax = mongo(asked, tlsInsecure=True)
+    again = mongo(asked, tlsInsecure=True, retryReads=False, serverSelectionTimeoutMS=1000)
+    kept = []
+
+    def looks(host, port):
+        kept.append(mongo(asked, serverSelectionTimeoutMS=1500)(host, port))
+        kept[-1].admin.command("ping")
+
+    def looked(then, times):
+        def connect(host, port):
+            for _ in range(times):
+                looks(host, port)
+            client = then(host, port)
+            if times > 1:
+                client.admin.command("ping")
+            return client
+
+        return connect
+
+    for then, times in ((lax, 1), (again, 3)):
+        assert asked.told(looked(then, times)) == "another_connection", (times, asked.at.tried)
+        assert asked.at.tried[-1].endswith("(SCRAM exchange)")
+    assert asked.told(looked(mongo(asked), 2)) == RIGHT
+    for client in kept:
+        client.close()
+
+
+@mongodb
+@question(2)
 def test_who_looks_for_one_of_the_two_names_alone_is_told_so(asked):
     def numbers_alone(host, port):
         return mongo(asked, tlsAllowInvalidHostnames=host != "127.0.0.1")(host, port)
@@ -234,7 +264,25 @@ def test_clients_of_postgresql_that_look_elsewhere_or_not_at_all(asked):
     def numbers_alone(host, port):
         return sql(asked, **(full if host == "127.0.0.1" else {"sslmode": "require"}))(host, port)
 
+    def looks(times, **then):
+        def connect(host, port):
+            for _ in range(times):
+                sql(asked, **full)(host, port).close()
+            return sql(asked, **then)(host, port)
+
+        return connect
+
+    def goes_between(host, port):
+        sql(asked, **full)(host, port).close()
+        sql(asked, sslmode="require")(host, port).close()
+        return sql(asked, **full)(host, port)
+
     assert asked.told(looks_and_goes) == "another_connection"
+    for times in (2, 3, 7):
+        assert asked.told(looks(times, sslmode="require")) == "another_connection", times
+        assert len(asked.at.tried) == 7 + min(times, 5)
+    assert asked.told(goes_between) == "another_connection"
+    assert asked.told(looks(2, **full)) == RIGHT
     assert asked.told(numbers_alone) == "any_certificate"
     kept = sql(asked, sslmode="require")("127.0.0.1", asked.lab.inside.port)
     assert asked.told(lambda host, port: kept) == "elsewhere"

@@ -1,11 +1,13 @@
 """Exercise 12, question 5: rules for certificates that nobody is shown, right ones and wrong."""
 
+import psycopg
 import pytest
 from wire_asked import Asked, question
 
 from leftopen.checks.question import RIGHT, UNTOUCHED
 from leftopen.engines.pki import Authority
 from leftopen.errors import ConfigRefused
+from leftopen.proof import sql
 
 postgres = pytest.mark.needs("postgres")
 
@@ -45,7 +47,8 @@ def test_rules_for_certificates(asked):
         (f"hostssl doors_1 {two} all {ANY}\nhostssl doors_1 all all cert", "certificate_and_trust"),
         ("hostnossl all all all trust\nhostssl doors_1 all all cert", "in_clear"),
         ("hostnossl all all 127.0.0.1/32 md5\nhostssl doors_1 all all cert", "in_clear"),
-        ("local all all trust\nhostssl doors_1 all all cert", "optional_here"),
+        ("local all all trust\nhostssl doors_1 all all cert", "by_the_socket"),
+        (f"local doors_1 {two} md5\nhostssl doors_1 all all cert", "by_the_socket"),
     ):
         lab.configure(rules, file="pg_hba.conf")
         assert asked.told() == wanted, (rules, asked.at.tried)
@@ -86,6 +89,41 @@ def test_nobody_gets_in_by_another_database_or_account(asked):
         assert found["with"].startswith(with_), rules
         assert name in (one, found["name"]), rules
         assert database in ("", found["database"]), rules
+
+
+def stored(lab):
+    return sql(
+        lab.inside.uri_of("postgres"), "SELECT rolname, rolpassword FROM pg_authid ORDER BY 1"
+    )
+
+
+@postgres
+@question(5)
+def test_the_administrator_s_line_may_stay_and_not_grow(asked):
+    lab, mine = asked.lab, "hostssl doors_1 all all cert"
+    lab.configure(CA)
+    before = stored(lab)
+    for word in (None, "heron lamp"):
+        if word:
+            sql(lab.inside.uri_of("postgres"), f"ALTER ROLE postgres PASSWORD '{word}'")
+            before = stored(lab)
+        for rules, database in (
+            (f"hostssl all postgres all scram-sha-256\n{mine}", "doors_1"),
+            (f"hostssl all postgres 127.0.0.0/8 md5\n{mine}", "doors_1"),
+            (f"{mine}\nhostnossl postgres postgres 127.0.0.2/32 password", "postgres"),
+            (f"{FOUND.replace('reject', 'scram-sha-256')}{mine}", "doors_1"),
+            (f"{mine}\nhostssl replication postgres all scram-sha-256", "replication"),
+        ):
+            lab.configure(rules, file="pg_hba.conf")
+            assert asked.told() == "administrator", (rules, asked.at.tried)
+            assert (asked.at.values["name"], asked.at.values["database"]) == ("postgres", database)
+            assert stored(lab) == before
+        lab.configure(f"{FOUND}{mine}", file="pg_hba.conf")
+        assert asked.told() == RIGHT
+        assert stored(lab) == before
+    here = {"host": "127.0.0.1", "port": lab.inside.port, "user": "postgres", "dbname": "postgres"}
+    with psycopg.connect(**here, password="heron lamp", sslmode="require") as administrator:
+        administrator.execute("ALTER ROLE postgres PASSWORD NULL")
 
 
 @postgres

@@ -164,6 +164,28 @@ def test_nonsense_does_not_stop_one_of_mongodb():
         assert impostor.heard == ["ada:word"]
 
 
+def test_from_its_turn_on_nobody_is_let_through():
+    """Who was let through is cut, and comes back to the impostor."""
+    login = message({"saslStart": 1, "mechanism": "PLAIN", "payload": b"\0ada\0word"})
+    with loopback.listen() as server, Impostor(Absent(server)) as impostor:
+        server.settimeout(5)
+        impostor.let_through = 1000
+        with loopback.connect(impostor.host, impostor.port, 5) as visitor:
+            visitor.sendall(login)
+            served, _ = server.accept()
+            with served:
+                assert served.recv(1024) == login
+                served.sendall(b"welcome")
+                assert visitor.recv(1024) == b"welcome"
+                assert (impostor.turn(), impostor.heard) == (1, [])
+                assert visitor.recv(1024) == b""
+        server.close()  # else the impostor waits for its word
+        with loopback.connect(impostor.host, impostor.port, 5) as visitor:
+            visitor.sendall(login)
+            until(lambda: impostor.heard == ["ada:word"])
+    assert impostor.turn() == 1, "it is closed, and says the same"
+
+
 def test_what_is_no_impostor_is_refused_in_a_sentence():
     with pytest.raises(LeftOpenError, match="no kind of impostor"):
         Impostor(None, "expired")

@@ -30,6 +30,8 @@ _MODE = "net.tls.mode"
 _OLDER = "speak {}, were the machine older"
 _BEGIN = "as the operator", "start another mongod with this mongod.conf"
 _HANDSHAKE = b"\x16"  # the kind of a TLS record, its first byte (RFC 8446, section 5.1)
+_LOGIN = "SCRAM-SHA-256"
+"""How the program logged in before: the best that drivers and mongod both know."""
 _BOUNDS = {"directConnection": True, "serverSelectionTimeoutMS": 4000, "timeoutMS": 8000}
 
 
@@ -219,9 +221,13 @@ def _logins(at: Attempt, lab: MongoLab) -> str | None:
         for who, account in (("a stranger", {}), ("the program", login)):
             reads[who] = _reads(lab, {**trust, **_BOUNDS, **account})
             at.note(f"as {who}", "read people over TLS", "accepted" if reads[who] else "refused")
+        insists = _reads(lab, {**trust, **_BOUNDS, **login, "authMechanism": _LOGIN})
     if reads["a stranger"]:
         return "login_off"
-    return None if reads["the program"] else "login_lost"
+    if not reads["the program"]:
+        return "login_lost"
+    at.note("as the program", f"the same, by {_LOGIN} alone", "accepted" if insists else "refused")
+    return None if insists else "login_weaker"
 
 
 def _reads(lab: MongoLab, options: dict) -> bool:

@@ -6,10 +6,12 @@ any of them, not even its name; so each word is one too many.
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pymongo
 from opensearchpy import OpenSearch, RequestsHttpConnection
@@ -27,6 +29,8 @@ _SHORT = 4.0  # seconds that a client has with an impostor
 _LOOK = 0.02  # seconds between two looks at a call
 _A_MOMENT = 2.0  # seconds after which a MongoClient gives up an impostor
 _ENOUGH = 2  # conversations that a client ended without a word: it will not come to another end
+_READS = 2  # how often a client reads whose connections were cut: some drivers say so once
+_MOST = 5  # connections before an impostor, at most
 _HERE, _NAME = "127.0.0.1", "localhost"
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # which the library requests prefers
 
@@ -47,6 +51,10 @@ class Driver:
         errors: what the driver raises of a connection.
         mistakes: words in such an error that are about the function, and not about the server.
         calls: how often to come back to an impostor.
+        has_refused: whether a client would still look for its server, and has refused the
+            certificate of whoever is there; of a driver that does not look again it is not asked.
+        in_order: whether its connections begin one after the other, each for the driver's own
+            call, so that the second is the second each time.
     """
 
     gives: type
@@ -55,19 +63,27 @@ class Driver:
     errors: tuple[type[Exception], ...]
     mistakes: tuple[str, ...] = ()
     calls: int = 1
+    has_refused: Callable[[Any], bool] = lambda client: False
+    in_order: bool = True
 
 
 @dataclass(frozen=True)
 class _Place:
     """Where a function is sent: an impostor of a kind, under a name, with words for the evidence.
 
-    With ``let_through`` the first connection of each call leads to the true server.
+    With ``let_through`` so many first connections of each call lead to the true server; with
+    ``sys.maxsize`` those that a function opens until it returns, and none afterwards.
     """
 
     kind: str
     words: str
     host: str = _HERE
     let_through: int = 0
+
+    @property
+    def turns(self) -> bool:
+        """Whether the impostor comes when the function returns."""
+        return self.let_through == sys.maxsize
 
 
 _FIRST = (
@@ -78,7 +94,7 @@ _FIRST = (
 _THEN = (
     _Place(OTHER_AUTHORITY, "another authority, called localhost", _NAME),
     _Place(OTHER_NAME, "another name, called localhost", _NAME),
-    _Place(OTHER_AUTHORITY, "an impostor behind a first connection to the true server", _HERE, 1),
+    _Place(OTHER_AUTHORITY, "an impostor that comes after the true server", _HERE, sys.maxsize),
 )
 
 
@@ -86,14 +102,22 @@ class _Call:
     """One call of a learner's function, and what its client reads; in a thread of its own."""
 
     def __init__(
-        self, driver: Driver, connect: Callable, host: str, port: int, seconds: float
+        self,
+        driver: Driver,
+        connect: Callable,
+        host: str,
+        port: int,
+        seconds: float,
+        turn: Callable[[], int] | None = None,
     ) -> None:
         self._driver, self._connect, self._place = driver, connect, (host, port)
-        self._seconds = seconds
+        self._seconds, self._turn = seconds, turn
         self.error: BaseException | None = None
         self.returned = False
         self.given: object = None
         self.account: str | None = None
+        self.let_through = 0
+        """How many connections the function had opened when it returned, where there is a turn."""
         self._before: int | None = None
         self._deadline = time.monotonic() + 2 * seconds + 1
         self._thread = threading.Thread(target=self._run, name="leftopen-client", daemon=True)
@@ -104,16 +128,28 @@ class _Call:
         try:
             with quiet():
                 client = self.given = self._connect(*self._place)
+                if self._turn:
+                    self.let_through = self._turn()
                 self.returned = True
                 if isinstance(client, self._driver.gives):
                     with pymongo.timeout(self._seconds):
-                        self.account = self._driver.read(client)
+                        self._read(client)
         except BaseException as error:  # told to the learner
             self.error = error
         finally:
             if isinstance(client, self._driver.gives):
                 with contextlib.suppress(Exception):
                     client.close()
+
+    def _read(self, client: Any) -> None:
+        for left in reversed(range(_READS if self._turn else 1)):
+            try:
+                self.account = self._driver.read(client)
+            except self._driver.errors:
+                if not left:
+                    raise
+            else:
+                return
 
     def ended(self, refusals: int = 0) -> bool:
         """Whether it is done, or its time is over, or enough was seen of its client.
@@ -125,7 +161,11 @@ class _Call:
             return True
         if self.returned and self._before is None:
             self._before = refusals  # what happened before the function returned does not count
-        enough = self._before is not None and refusals - self._before >= _ENOUGH
+        if self._turn:  # clients that are left over from before hang up as well
+            gives = self.returned and isinstance(self.given, self._driver.gives)
+            enough = gives and self._driver.has_refused(self.given)
+        else:
+            enough = self._before is not None and refusals - self._before >= _ENOUGH
         if enough:
             with contextlib.suppress(Exception):
                 self.given.close()
@@ -150,10 +190,12 @@ class _Met:
         heard: for each place at which something was heard, what.
         elsewhere: whether a client was served that no impostor served, or was the very one that
             had been to the true server before.
+        let_through: how many connections a function had opened when the impostor came.
     """
 
     heard: dict[_Place, list[str]]
     elsewhere: bool
+    let_through: int
 
     @property
     def kinds(self) -> set[str]:
@@ -194,10 +236,23 @@ def judge(at: Attempt, lab: Lab, connect: Callable, driver: Driver) -> str:
         if met.elsewhere:
             return "elsewhere"
         met = _meet(at, lab, connect, driver, _THEN, true.given)
-    if not met.heard:
-        return "elsewhere" if met.elsewhere else RIGHT
-    names = [place for place in met.heard if place.host == _NAME]
-    return _fault(met) if names else "another_connection"
+        if met.heard:
+            names = [place for place in met.heard if place.host == _NAME]
+            return _fault(met) if names else "another_connection"
+        if met.elsewhere:
+            return "elsewhere"
+        if met.let_through > 1 and driver.in_order:
+            # A connection that does not come back by itself meets an impostor in its own place.
+            then = tuple(map(_after, range(1, met.let_through)[-_MOST:]))
+            if _meet(at, lab, connect, driver, then, true.given).heard:
+                return "another_connection"
+    return RIGHT
+
+
+def _after(connections: int) -> _Place:
+    """An impostor whom the first connections of each call do not meet."""
+    words = "the first connection" if connections == 1 else f"the first {connections} connections"
+    return _Place(OTHER_AUTHORITY, f"an impostor that comes after {words}", _HERE, connections)
 
 
 def _not_served(at: Attempt, refused: bool, met: _Met, given: object) -> str:
@@ -210,6 +265,9 @@ def _not_served(at: Attempt, refused: bool, met: _Met, given: object) -> str:
     ):
         for name in filter(os.environ.get, _BUNDLES):
             at.note("this machine", f"{name} is set", "the library requests prefers it to ca_certs")
+            at.values["variable"] = name
+    if "variable" in at.values and not met.heard:
+        return "another_list"
     return "in_clear" if met.heard else "trusts_nobody"
 
 
@@ -278,11 +336,12 @@ def _meet(
         there = {place: open_.enter_context(Impostor(lab, place.kind)) for place in places}
         calls: dict[_Place, _Call] = {}
         for turn in range(driver.calls):
-            deaf = [p for p in places if turn == 0 or not (there[p].heard or calls[p].hangs)]
+            deaf = [p for p in places if turn == 0 or _again(p, there[p], calls[p])]
             for place in deaf:
                 there[place].let_through = place.let_through
                 where = place.host, there[place].port
-                calls[place] = _Call(driver, connect, *where, _SHORT)
+                comes = there[place].turn if place.turns else None
+                calls[place] = _Call(driver, connect, *where, _SHORT, comes)
             while deaf:
                 time.sleep(_LOOK)
                 deaf = [p for p in deaf if not calls[p].ended(there[p].hung_up)]
@@ -292,5 +351,11 @@ def _meet(
             at.note("your client", place.words, f"heard {what}" if place in heard else "nothing")
         deaf = [place for place in places if place not in heard]
         kept = known is not None and any(calls[place].given is known for place in deaf)
-        served = any(calls[p].served for p in deaf if not p.let_through)  # else it was let through
-        return _Met(heard, kept or served)
+        # Who was let through was served; who came back after the impostor's turn was not.
+        served = any(calls[p].served for p in deaf if p.turns or not p.let_through)
+        return _Met(heard, kept or served, sum(call.let_through for call in calls.values()))
+
+
+def _again(place: _Place, impostor: Impostor, call: _Call) -> bool:
+    """Whether to come back to an impostor that heard nothing."""
+    return not (impostor.heard or call.hangs or place.turns)

@@ -61,11 +61,18 @@ def _read_mongo(client: pymongo.MongoClient) -> None:
         raise NotThere
 
 
+def _mongo_has_refused(client: pymongo.MongoClient) -> bool:
+    servers = client.topology_description.server_descriptions().values()
+    return any("CERTIFICATE_VERIFY_FAILED" in str(server.error) for server in servers)
+
+
 _MONGO = Driver(
     pymongo.MongoClient,
     _read_mongo,
     lambda error: isinstance(error, OperationFailure) and error.code in (13, 18),
     (ConnectionFailure, OperationFailure, OSError),
+    has_refused=_mongo_has_refused,
+    in_order=False,  # one for the monitor, one for its clock, and those of the pool
 )
 
 

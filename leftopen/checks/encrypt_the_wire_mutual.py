@@ -1,9 +1,13 @@
 """Exercise 12, question 5: clients of PostgreSQL show a certificate, and it is their own name."""
 
+import contextlib
+import secrets
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from leftopen.checks import encrypt_the_wire_began as began
 from leftopen.checks import sql_lab
@@ -152,6 +156,7 @@ def _mutual(at: Attempt, lab: PostgresLab) -> str:
             or _from_here(at, doors, one, other)
             or _false_ones(doors, false, one, other)
             or _elsewhere(at, doors, sorted(roles), sorted(databases))
+            or _others(at, doors, sorted(set(roles) - {first, second}), sorted(databases))
             or RIGHT
         )
 
@@ -208,7 +213,7 @@ def _from_here(
         if doors.let_in(name, word, None, f"{_WITHOUT}, from this machine", outside=False):
             return "optional_here"
         if doors.let_in(name, word, None, f"{_WITHOUT}, by the socket", outside=False, **socket):
-            return "optional_here"
+            return "by_the_socket"
     return None
 
 
@@ -255,6 +260,47 @@ def _elsewhere(at: Attempt, doors: _Doors, roles: list[str], databases: list[str
     what = f"log in as each of {len(roles)} accounts at each database, with what a thief has"
     at.note("as a thief", what, _OUT)
     return None
+
+
+def _others(at: Attempt, doors: _Doors, names: list[str], databases: list[str]) -> str | None:
+    """From outside, as the administrator and whoever else there is, each with its password.
+
+    Without a password of its own an account is refused whatever its line says, so each gets one.
+    """
+    with _passwords(doors.lab, names) as words:
+        for name, word in words.items():
+            for database in (*databases, _BACKUP):
+                where = {"replication": "true"} if database == _BACKUP else {"database": database}
+                if doors.let_in(name, word, None, "", sslmode="prefer", **where):
+                    what = f"log in at {database}, from outside, with its password"
+                    at.note(f"as {name}", what, _IN)
+                    at.values |= {"name": name, "database": database}
+                    return "administrator"
+            at.note(f"as {name}", "log in at each database, from outside, with its password", _OUT)
+    return None
+
+
+@contextlib.contextmanager
+def _passwords(lab: PostgresLab, names: list[str]) -> Iterator[dict[str, str]]:
+    """New passwords for some accounts; those that they had, or none, are put back."""
+    stored = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = ANY(%s)"
+    with operator(lab) as asks:
+        before = dict(asks.execute(stored, [names]).fetchall())
+    words = {name: secrets.token_urlsafe() for name in names}
+    try:
+        _store(lab, words)
+        yield words
+    finally:
+        _store(lab, before)
+
+
+def _store(lab: PostgresLab, words: Mapping[str, str | None]) -> None:
+    """Give accounts passwords; what has the form of a stored one is stored as it is."""
+    with operator(lab) as asks:
+        asks.execute("SET password_encryption = 'scram-sha-256'")
+        for name, word in words.items():
+            new = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            asks.execute(new.format(sql.Identifier(name), sql.Literal(word)))
 
 
 QUESTION = Question(asks={"lab": Lab}, check=_mutual, task=_task, lab=_lab)
