@@ -136,6 +136,7 @@ def test_progress_hints_and_reason_follow_the_verdicts(ex):
     assert [len(ex.hint(1).texts) for _ in range(2)] == [1, 2]
     kinds = list(verdicts(ex, UNTOUCHED, "login_instead", RIGHT, "login_instead"))
     assert kinds == [Kind.NOT_ATTEMPTED, Kind.NOT_YET, Kind.RIGHT, Kind.NOT_YET]
+    assert [ex.check(1).kind, ex.check(1, "7").kind] == [Kind.ERROR] * 2  # nothing was tried
     board = repr(ex.progress())
     assert "1 of 1 right, 1 of 1 points" in board
     assert "3 tries, 2 hints" in board

@@ -99,7 +99,9 @@ class Exercise:
         question = self._question(number)
         wanted = [*question.asks.values(), *[None] * len(answer)]
         answer = tuple(_plain(*each) for each in zip(answer, wanted, strict=False))
-        verdict = self._refuse(number, question, answer) or self._try(number, question, answer)
+        if refused := self._refuse(number, question, answer):
+            return refused  # nothing was tried, so it is no try
+        verdict = self._try(number, question, answer)
         if verdict.kind not in (Kind.NOT_ATTEMPTED, Kind.BLOCKED):
             right = verdict.kind is Kind.RIGHT
             _save(progress.note_verdict, self.learner, self.name, number, verdict.kind.name, right)
