@@ -8,9 +8,8 @@ which nothing listens. This module has the door only; the lab decides, from the 
 configuration, whether it is open.
 
 Relayed clients come to the server from `STRANGERS`, another loopback address than the operator's
-127.0.0.1, so that its log and its rules on client addresses can tell outside from inside. One
-difference to the real thing remains: to the server every client is on its own machine, as behind a
-proxy that runs beside it.
+127.0.0.1, so that its log and its rules can tell outside from inside. One difference to the real
+thing remains: to the server every client is on its own machine, as behind a proxy beside it.
 """
 
 import asyncio
@@ -85,7 +84,8 @@ class Outside:
     """A loopback port that passes every byte on to a server's loopback port, or refuses.
 
     It begins shut. The port is chosen at once and stays the same while the door opens and shuts,
-    so that one client object sees both. As a context manager it is closed at the end.
+    so that one client object sees both. As a context manager it is closed at the end. `source` is
+    the loopback address from which its clients come instead of `STRANGERS`, or None.
 
     Args:
         target_port: the loopback port of the server.
@@ -99,12 +99,12 @@ class Outside:
         self._lock = threading.Lock()
         self._relay: _Relay | None = None
         self._closed = False
+        self.source: str | None = None
         self._tapes: tuple[Tape, ...] = ()
         held = loopback.reserve()
         if held.getsockname()[1] == target_port:  # of a server that is yet to start
             with held:
-                other = loopback.reserve()
-            held = other
+                held = loopback.reserve()
         self._held: socket.socket | None = held  # keeps the port while the door is shut
         self._port: int = held.getsockname()[1]
         self._target_port = target_port
@@ -220,8 +220,7 @@ class Outside:
                 self._tapes = tuple(other for other in self._tapes if other is not tape)
 
     def _settle(self) -> None:
-        relay = self._relay
-        if relay is not None:
+        if relay := self._relay:
             relay.settle()
 
     def _hold(self) -> None:
@@ -365,7 +364,8 @@ class _Relay:
         try:
             client.setblocking(False)
             port = self._outside.target_port
-            server = await loopback.connect_async(loopback.HERE, port, CONNECT_SECONDS, STRANGERS)
+            source = self._outside.source or STRANGERS
+            server = await loopback.connect_async(loopback.HERE, port, CONNECT_SECONDS, source)
             ends, cut = [client, server], True
             self._moved += 1
             self._sockets.add(server)

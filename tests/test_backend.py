@@ -27,6 +27,17 @@ def test_it_answers_inside_and_outside_and_listens_on_loopback_alone(service):
     assert {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.3")
+def test_a_second_stranger_comes_from_another_address(service):
+    before = len(service.log.read_text())
+    for source in ("127.0.0.3", None):
+        service.outside.source = source
+        httpx.get(f"{service.outside.uri}/{source}")
+    until(lambda: "/None" in service.log.read_text()[before:])
+    lines = [line for line in service.log.read_text()[before:].splitlines() if "GET" in line]
+    assert [line.split(" ")[1].split(":")[0] for line in lines] == ["127.0.0.3", "127.0.0.2"]
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.2")
 def test_the_log_has_each_request_with_its_time_and_its_client(service):
     before = len(service.log.read_text())
