@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymongo
-from opensearchpy import OpenSearch, RequestsHttpConnection
+from opensearchpy.exceptions import TransportError
 from pymongo import common
 
 from leftopen.checks.probe import BadAnswer
@@ -228,7 +228,7 @@ def judge(at: Attempt, lab: Lab, connect: Callable, driver: Driver) -> str:
     with _mongo_waits(_A_MOMENT):
         met = _meet(at, lab, connect, driver, _FIRST, true.given)
         if not true.served:
-            return _not_served(at, refused, met, true.given)
+            return _not_served(at, refused, met, true.error)
         if met.proofs_alone:
             return "bound_alone"
         if met.heard:
@@ -255,14 +255,12 @@ def _after(connections: int) -> _Place:
     return _Place(OTHER_AUTHORITY, f"an impostor that comes after {words}", _HERE, connections)
 
 
-def _not_served(at: Attempt, refused: bool, met: _Met, given: object) -> str:
+def _not_served(at: Attempt, refused: bool, met: _Met, error: BaseException | None) -> str:
     if met.heard and (refused or NO_TLS not in met.kinds):
         return "two_faults"
     if refused:
         return "no_login"
-    if isinstance(given, OpenSearch) and issubclass(
-        given.transport.connection_class, RequestsHttpConnection
-    ):
+    if isinstance(error, TransportError) and type(error.info).__module__.startswith("requests."):
         for name in filter(os.environ.get, _BUNDLES):
             at.note("this machine", f"{name} is set", "the library requests prefers it to ca_certs")
             at.values["variable"] = name
