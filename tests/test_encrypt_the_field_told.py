@@ -121,6 +121,17 @@ def test_lengths_and_names_that_tell(asked, tmp_path, monkeypatch):
         assert named(names_of) == "key_names_tell"
     told = named(lambda p: [f"e{p['employer'][-2:]}-{p['_id']}"], "employer")
     assert told == "key_names_tell"
+    # Who has no employer is told, and nothing of the others: by a name, by a data key of their own.
+    told = named(lambda p: [f"{p['employer'][0]}{p['_id']}"], "employer")
+    assert told == "key_names_tell"
+    told = put_one(
+        asked,
+        master,
+        "employer",
+        lambda p: p["employer"].ljust(20),
+        lambda p: p["employer"] == "none",
+    )
+    assert told == "key_for_each_value"
     # Names that do not lead to a value: by the number, drawn, or the same for a few by chance.
     for names_of in (
         None,

@@ -4,6 +4,7 @@ That is which are equal, how long they are, and which data key each needs; and w
 says of the data keys in clear: their names.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -16,6 +17,7 @@ from leftopen.checks.question import Attempt
 
 _STRANGER = "as a stranger, who reads all of the server"
 _TOLD_ENOUGH = 40  # people whose value follows from another's; by chance once in 10**8
+_BITS = 37  # a group of drawn people has one value alone with 1 in 2**37: of all, once in 10**8
 _SIZES = 3  # that are told
 _DIGITS: tuple[Callable[[str], str], ...] = (
     lambda name: name.rstrip("0123456789"),
@@ -61,12 +63,13 @@ def _by_data_keys(at: Attempt, before: Mapping, now: Mapping, others: list[str])
     telling = []
     for name in others:
         under = _keys_of(now, name)
-        at.note(_STRANGER, f"count the data keys of {name}", str(len(set(under.values()))))
-        telling += [
-            f"{name} has {len(set(under.values()))} data keys, and each stands for one {told}"
-            for told in others
-            if len(_pure(under, {n: person[told] for n, person in before.items()})) > 1
-        ]
+        many = len(set(under.values()))
+        at.note(_STRANGER, f"count the data keys of {name}", str(many))
+        for told in others:
+            values = {number: person[told] for number, person in before.items()}
+            if _stands_for_one(under, values):
+                which = "each" if _all_pure(_groups(under, values)) else "one of them"
+                telling.append(f"{name} has {many} data keys, and {which} stands for one {told}")
     at.values["telling"] = "; ".join(telling)
     return "key_for_each_value" if telling else None
 
@@ -121,16 +124,35 @@ def _names(key: Mapping) -> Iterator[str]:
     yield str(key["masterKey"])
 
 
-def _pure(labels: Mapping[int, Hashable], values: Mapping[int, object]) -> list[list]:
-    """The groups of several people with one label, if in all of them everybody has one value."""
+def _groups(labels: Mapping[int, Hashable], values: Mapping[int, object]) -> list[list]:
+    """The values of the people with one label, for each label that several have."""
     groups: dict[Hashable, list] = {}
     for number, label in labels.items():
         groups.setdefault(label, []).append(values[number])
-    shared = [group for group in groups.values() if len(group) > 1]
-    return shared if all(len(set(group)) == 1 for group in shared) else []
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _stands_for_one(labels: Mapping[int, Hashable], values: Mapping[int, object]) -> bool:
+    """Whether each label that several people have stands for one value, or one label clearly."""
+    groups = _groups(labels, values)
+    return len(groups) > 1 and (_all_pure(groups) or any(_no_chance(g, values) for g in groups))
 
 
 def _follow(labels: Mapping[int, Hashable], values: Mapping[int, object]) -> bool:
-    """Whether labels tell a value: of so many people that it is no chance, and not all the same."""
-    shared = _pure(labels, values)
-    return len(shared) > 1 and sum(len(group) - 1 for group in shared) >= _TOLD_ENOUGH
+    """The same, where the labels may be drawn: of so many people that it is no chance."""
+    groups = _groups(labels, values)
+    follow = _all_pure(groups) and sum(len(group) - 1 for group in groups) >= _TOLD_ENOUGH
+    return len(groups) > 1 and (follow or any(_no_chance(group, values) for group in groups))
+
+
+def _all_pure(groups: list[list]) -> bool:
+    return all(len(set(group)) == 1 for group in groups)
+
+
+def _no_chance(group: list, values: Mapping[int, object]) -> bool:
+    """Whether all of a group have one value, and as many drawn people hardly ever would."""
+    if len(set(group)) > 1:
+        return False
+    every = Counter(values.values())
+    ways = math.comb(len(values), len(group)) / math.comb(every[group[0]], len(group))
+    return ways > len(every) * 2**_BITS
