@@ -11,12 +11,13 @@ from trace_asked import NAME, tasks, told
 from leftopen import trace
 from leftopen.cases import exposure
 from leftopen.checks import Exercise
+from leftopen.checks import why_a_trace_identifies as exercise
 from leftopen.checks import why_a_trace_identifies_exposure as exposure_check
 from leftopen.checks import why_a_trace_identifies_groups as groups_check
 from leftopen.checks import why_a_trace_identifies_share as share_check
 from leftopen.checks import why_a_trace_identifies_witness as witness_check
 from leftopen.checks.probe import BadAnswer
-from leftopen.checks.question import RIGHT
+from leftopen.checks.question import RIGHT, Attempt
 from leftopen.synth import sensenets
 
 # -- 1: two witnesses ------------------------------------------------------------------------------
@@ -44,14 +45,32 @@ def test_each_reading_of_two_points_is_told_by_its_name():
             wanted = {"right": RIGHT, "first_point": "one_point", "second_point": "one_point"}
             assert told(1, task, set(people)) == wanted.get(name, name)
             assert told(1, task, {float(each) for each in people}) == wanted.get(name, name)
-        others = set(scene.found.values())
         for name, people in scene.further.items():
-            if people in others:
-                continue
+            assert people not in scene.found.values()
             wanted = "whole_hours" if name == "first_hour_alone" else name
             assert told(1, task, set(people)) == (wanted if people else "nobody")
         assert told(1, task, set()) == "nobody"
         assert told(1, task, set(range(1, 601))) == "other_people"
+
+
+def test_other_people_are_told_by_the_point_at_which_they_were_not():
+    task = tasks(1)[0]
+    scene = witness_check.scene((task["seed"] - 501) % 12)
+    first, second = (scene.found[name] for name in ("first_point", "second_point"))
+    only_first = sorted(first - second)[:1]
+    at = Attempt(task)
+    answer = set(scene.found["right"]) | set(only_first)
+    assert exercise.QUESTIONS[1].check(at, answer) == "other_people"
+    tracker = task["second"]["tracker"]
+    assert at.values["told"] == f"1 in your set was not at tracker {tracker} at that time"
+    at = Attempt(task)
+    assert exercise.QUESTIONS[1].check(at, set(sorted(scene.found["right"])[1:])) == "other_people"
+    assert at.values["told"] == "of those who were at both, your set lacks 1"
+
+
+def test_a_persons_number_as_text_is_told_as_text():
+    with pytest.raises(BadAnswer, match="'196', which is text"):
+        told(1, tasks(1)[0], {"196"})
 
 
 @pytest.mark.parametrize("strange", [0, 601, "Person-0000007", None, 3.5, float("nan"), True])
@@ -97,6 +116,15 @@ def test_each_mistake_about_a_share_is_told_by_its_name():
             assert told(2, task, changed) == wanted
         with pytest.raises(BadAnswer, match="Return a number"):
             told(2, task, lambda positions, known: None)
+
+
+def exchanged(right, known, positions):
+    return right(positions, known)
+
+
+def test_arguments_that_are_exchanged_are_told_whatever_the_function_does_with_them():
+    for right in (with_matches, share_check.share):
+        assert told(2, tasks(2)[0], functools.partial(exchanged, right)) == "arguments_exchanged"
 
 
 def test_a_function_that_changes_its_tables_changes_nothing_for_the_next():
@@ -147,6 +175,7 @@ def test_each_mistake_about_groups_is_told_by_its_name():
         assert told(4, task, right, 5_000) == "another_k"
         assert told(4, task, dict.fromkeys(right, 0.77), k) == "other_shares"
         assert told(4, task, dict.fromkeys(right, 40), k) == "counts_not_shares"
+        assert told(4, task, dict.fromkeys(right, 0.0), k) in ("nobody_alone", "whole_register")
         with pytest.raises(BadAnswer, match="has no keys"):
             told(4, task, {}, k)
         with pytest.raises(BadAnswer, match="Its keys are the districts"):

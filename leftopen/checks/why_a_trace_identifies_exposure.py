@@ -107,6 +107,7 @@ class Sum:
             "longest": replace(before, days=max(self.opened)).exposure(),
             "both_left_out": replace(before, people=before.people - self.both).exposure(),
             "one_day_of_positions": replace(before, kept=1).exposure(),
+            "positions_of_all_days": replace(before, kept=before.days).exposure(),
             "one_field_a_record": before.gravest_alone(),
             "without_weights": before.exposure(alike),
             "days_forgotten": replace(before, days=1).exposure(),

@@ -192,7 +192,7 @@ def _shares_wrong(alone: dict, each: Groups) -> str:
     ):
         return "counts_not_shares"
     wrong = (name for name, value in each.alone.items() if _same(value, alone))
-    return next(wrong, "other_shares")
+    return next(wrong, "nobody_alone" if max(alone.values()) <= _NEAR else "other_shares")
 
 
 QUESTION = Question(asks={"alone": dict, "k": int}, check=_check, task=_task, value=True)

@@ -284,6 +284,8 @@ def _check(at: Attempt, unique_share: Callable[[pd.DataFrame, pd.DataFrame], flo
         return RIGHT
     at.values.update(what=asked[wrong[0]].what, answer=f"{given[wrong[0]]:.4g}",
                      right=f"{right[wrong[0]]:.4g}")  # fmt: skip
+    if _exchanged(unique_share, asked, right):
+        return "arguments_exchanged"
     for name, shares in _mistaken(at.task["number"]).items():
         if all(map(_same, given, shares)):
             return name
@@ -292,6 +294,17 @@ def _check(at: Attempt, unique_share: Callable[[pd.DataFrame, pd.DataFrame], flo
     if all(abs(one - value) <= _ROUNDED for one, value in zip(given, right, strict=True)):
         return "rounded_too_much"
     return "rows_as_people" if wrong[0] == 1 else "another_share"
+
+
+def _exchanged(unique_share: Callable, asked: tuple[Tables, ...], right: tuple[float, ...]) -> bool:
+    """Whether the function is right when its arguments come the other way round."""
+    try:
+        return all(
+            _same(float(unique_share(each.known.copy(), each.seen.copy())), value)
+            for each, value in zip(asked, right, strict=True)
+        )
+    except Exception:  # it is not made for that
+        return False
 
 
 def _same(given: float, value: float) -> bool:

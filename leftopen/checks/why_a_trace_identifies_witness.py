@@ -40,7 +40,7 @@ class Scene:
         ahead: hours that the witnesses' watches are ahead of UTC.
         points: two trackers, each with its window in UTC.
         found: the people who fit, by the right reading and by each mistaken one.
-        further: the same for mistakes by which perhaps nobody is found, or whom others find too.
+        further: the same for mistakes by which perhaps nobody is found.
     """
 
     seed: int
@@ -155,8 +155,11 @@ def scene(number: int) -> Scene:
             for ahead in clocks:
                 minutes = [m + 60 * h for _, window in points for m in window for h in (0, ahead)]
                 found = _distinct(rows, points, ahead)
-                if found is not None and min(minutes) >= 0 and max(minutes) < 1_440:
-                    return Scene(seed, ahead, points, found, dict(_further(rows, points)))
+                if found is None or min(minutes) < 0 or max(minutes) >= 1_440:
+                    continue
+                further = dict(_further(rows, points))
+                if not any(people and people in found.values() for people in further.values()):
+                    return Scene(seed, ahead, points, found, further)
     raise AssertionError(f"no town for set {number}")
 
 
@@ -183,8 +186,7 @@ def _check(at: Attempt, who: set) -> str:
         at.note("your answer", f"were at tracker {shown.points[place][0]} at that time", told)
     if given == shown.found["right"]:
         return RIGHT
-    right = shown.found["right"]
-    at.values.update(count=len(given), missing=len(right - given), extra=len(given - right))
+    at.values.update(count=len(given), told=_told(given, shown))
     if not given:
         return "nobody"
     wrong = {name: people for name, people in shown.found.items() if name != "right"}
@@ -193,8 +195,26 @@ def _check(at: Attempt, who: set) -> str:
     return _TOLD_AS.get(name, name)
 
 
+def _told(given: frozenset[int], shown: Scene) -> str:
+    """Who is missing in an answer, and at which point somebody in it was not."""
+    parts = []
+    if missing := len(shown.found["right"] - given):
+        parts.append(f"of those who were at both, your set lacks {missing}")
+    for place, name in enumerate(("first_point", "second_point")):
+        if outside := len(given - shown.found[name]):
+            was = "was" if outside == 1 else "were"
+            tracker = shown.points[place][0]
+            parts.append(f"{outside} in your set {was} not at tracker {tracker} at that time")
+    return "; ".join(parts)
+
+
 def _people(who: set) -> frozenset[int]:
     for each in sorted(who, key=repr):
+        if isinstance(each, str):
+            raise BadAnswer(
+                f"`who` holds {each!r}, which is text, and people have the numbers 1 to {PEOPLE}. "
+                "Give numbers, as int"
+            )
         whole = isinstance(each, Real) and isfinite(each) and each == int(each)
         if isinstance(each, bool) or not whole or not 1 <= each <= PEOPLE:
             raise BadAnswer(
