@@ -167,6 +167,7 @@ def test_it_has_its_own_variables_and_none_that_would_change_it(service, monkeyp
     [
         ({"KEY": 3}, ConfigRefused, "KEY must be text"),
         ({"KEY": None}, ConfigRefused, "KEY must be text"),
+        ({"a key": "k"}, ConfigRefused, "'a key' cannot be the name of a variable"),
         ({"DATABASE_URL": "postgresql://a@192.0.2.1/d"}, NotLoopback, "192.0.2.1"),
         ({"DATABASE_URL": "host=127.0.0.1 hostaddr=192.0.2.1"}, NotLoopback, "192.0.2.1"),
         ({"DATABASE_URL": "postgresql://127.0.0.1,192.0.2.1/d"}, NotLoopback, "192.0.2.1"),
@@ -180,6 +181,16 @@ def test_variables_that_cannot_be_leave_the_earlier_ones(service, values, kind, 
         service.set_environment(**values)
     assert service.environment == before
     assert word(service) == "one"
+
+
+def test_what_is_given_in_the_wrong_form_is_said_and_changes_nothing(service):
+    pid = service.server_pid
+    with pytest.raises(ConfigRefused, match=r"set_environment\(\*\*variables\)"):
+        service.set_environment({"KEY": "k"})
+    with pytest.raises(ConfigRefused, match=r"The name comes first, then the text\.") as told:
+        service.write(service.read("parts.py") + 500 * "# more\n", "parts.py")
+    assert len(str(told.value)) < 300
+    assert service.server_pid == pid
 
 
 def test_its_own_variable_decides_whether_it_is_reached_from_outside(service):

@@ -194,15 +194,20 @@ class Backend:
         new = {name: conf.tidy(text) + "\n" for name, text in files.items()}
         self._change(new, self._environment)
 
-    def set_environment(self, **values: str) -> None:
+    def set_environment(self, *unnamed: object, **values: str) -> None:
         """Change environment variables of the service, and start it with them.
 
         Raises:
-            ConfigRefused: a value is not text, or the service does not start with it; it runs with
-                the earlier ones.
+            ConfigRefused: a value has no name or is not text, or the service does not start with
+                it; it runs with the earlier ones.
             NotLoopback: DATABASE_URL leads to another machine.
             EngineFailed: the service was closed.
         """
+        if unnamed:
+            raise ConfigRefused(
+                'Each variable is given by its name, as set_environment(TOKEN_KEY="…"), and a dict '
+                f"of them as set_environment(**variables). {backend_environment.UNCHANGED}"
+            )
         self._change({}, {**self._environment, **checked(values)})
         backend_environment.warn_of_unknown(values)
 
@@ -242,7 +247,7 @@ class Backend:
                 )
             except EngineFailed as error:
                 self._process.stop(0)
-                raise _DidNotStart(str(error).rstrip(".")) from None
+                raise _DidNotStart(f"{error} Or a line of the code waits for ever") from None
             if started:
                 self._outside.target_port = self._port
                 if reaches_out(environment):

@@ -10,6 +10,7 @@ from leftopen.engines.process import disk
 from leftopen.errors import ConfigRefused, LeftOpenError
 
 UNCHANGED = "Nothing has changed: the service runs with its earlier code."
+_LONG_NAME = 40
 
 
 def read_code(folder: Path) -> dict[str, str]:
@@ -98,8 +99,10 @@ def check(name: str, text: str) -> None:
         ConfigRefused: the text is not Python, or the name cannot be that of a file of Python.
     """
     if not name.endswith(".py") or not name[:-3].isidentifier():
+        shown = name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}…"
+        order = " The name comes first, then the text." if "\n" in name else ""
         raise ConfigRefused(
-            f"{name!r} cannot be the name of a file of the service. Give one as 'auth.py'. "
+            f"{shown!r} cannot be the name of a file of the service. Give one as 'auth.py'.{order} "
             f"{UNCHANGED}"
         )
     try:

@@ -41,10 +41,16 @@ def checked(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables, once each is text and the database is on this machine.
 
     Raises:
-        ConfigRefused: one is not text, or DATABASE_URL cannot be read.
+        ConfigRefused: one is not text, its name cannot be a variable's, or DATABASE_URL cannot be
+            read.
         NotLoopback: DATABASE_URL leads to another machine.
     """
     for name, value in environment.items():
+        if not name.isidentifier():
+            raise ConfigRefused(
+                f"{name!r} cannot be the name of a variable. Give one as TOKEN_KEY: letters, "
+                f"digits and underscores. {UNCHANGED}"
+            )
         if not isinstance(value, str) or "\0" in value:
             raise ConfigRefused(
                 f"{name} must be text (str), but it is {type(value).__name__}. {UNCHANGED}"
