@@ -31,7 +31,10 @@ _DIGIT = 16  # the XOR of two digits is below it
 _LEAST_IN_A_ROW = 10
 _BY_CHANCE = 1e-6  # how often good seals may look bad
 _KEY_SIZES = (16, 24, 32, 64)
-_FORMS = ("raw bytes", "hex", "hex, capitals", "base64", "base64 for addresses", "a Python literal")
+_FORMS = (
+    *("raw bytes", "hex", "hex, capitals", "base64", "base64 for addresses", "a Python literal"),
+    *("numbers", "numbers without spaces"),
+)
 _SECONDS = 60
 _LONG = 16  # signs: a nonce of 12 bytes in base64; what is shorter is a name
 _WRITINGS = (  # what stands between the parts, and how they may be written
@@ -39,6 +42,9 @@ _WRITINGS = (  # what stands between the parts, and how they may be written
     (re.compile(rb"[^A-Za-z0-9+/=_-]+"), ("base64",)),
 )
 _AS_A_WHOLE = ("base85", "ascii85", "escaped bytes")
+_DIGITS_ALONE = re.compile(
+    rb"[\d\s,;()\[\]{}]+"
+)  # a list of numbers, or one; base85 reads them, too
 
 Unseal = Callable[[int, object], str]
 
@@ -86,12 +92,21 @@ def _raw(value: object) -> bytes:
     raw = bytes(value) if not isinstance(value, str) else _in_bytes(value)
     if not raw.isascii():
         return raw
+    if _DIGITS_ALONE.fullmatch(raw):
+        return _in_numbers([int(number) for number in re.findall(rb"\d+", raw)])
     for between, names in _WRITINGS:
         parts = [part for part in between.split(raw) if len(part) >= _LONG]
         held = [next((t for n, t in decoded(part) if n in names), b"") for part in parts]
         if all(held) and held:
             return b"".join(held)
     return next((text for name, text in decoded(raw) if name in _AS_A_WHOLE), b"")
+
+
+def _in_numbers(numbers: list[int]) -> bytes:
+    """What stands as a list of bytes, or as one long number; nothing for anything else."""
+    if len(numbers) == 1:
+        return numbers[0].to_bytes(numbers[0].bit_length() // 8 + 1)
+    return bytes(numbers) if all(number < 256 for number in numbers) else b""
 
 
 def _in_bytes(text: str) -> bytes:

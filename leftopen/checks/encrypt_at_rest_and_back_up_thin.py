@@ -8,8 +8,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, product
 from math import isfinite
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from leftopen.audit.crypto.ciphertext import is_encoding_of
 from leftopen.checks.encrypt_at_rest_and_back_up_rows import every_table
 from leftopen.lab_postgres import PostgresLab
 
+MASKED = "masked"
+"""What is told of numbers of which the signs that say most still stand there."""
 _LENGTH = 18  # digits of a number; the last one follows from the others
 _HALF = 9
 _FEW = 5  # numbers that may come together by chance
@@ -31,6 +34,17 @@ _JOINTS = re.compile(rb"(?<=\d)[ ./:_-](?=[\dX])")  # what people put between di
 _RUN = re.compile(rb"\d{17,}X?")
 _TOKEN = re.compile(rb"[A-Za-z0-9+/_=\\-]{16,}")
 _DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b")
+_OF_SIZE = {
+    size: [name for name in _DIGESTS if hashlib.new(name).digest_size == size]
+    for size in sorted({hashlib.new(name).digest_size for name in _DIGESTS})
+}
+_WRITTEN = {n for size in _OF_SIZE for n in (size, 2 * size, -(-size // 3) * 4)}  # hex, base64
+_BETWEEN = (b"", b":", b"-", b"_", b"|", b" ", b",", b";", b"/", b".")
+_TURNS = [bytes.maketrans(b"0123456789", b"0123456789"[n:] + b"0123456789"[:n]) for n in range(10)]
+_ALONE = re.compile(rb"\d{17}[\dX]")
+_PIECE = re.compile(rb"\d+X?")
+_REGION, _SEQUENCE = slice(0, 6), slice(14, 17)  # places of a number; between is the day of birth
+_TAIL = 4  # last signs: with the day of birth, and a region of a few, they are the number
 
 
 class Disguises:
@@ -64,8 +78,12 @@ class Disguises:
             values = [value for value in map(_bytes, row) if value and len(value) >= _SHORTEST]
             people = [self.numbers[v] for v in row if isinstance(v, int) and v in self.numbers]
             for value in values:
-                if told := self._read(value) or self._turned(value, people):
+                told = self._read(value) or self._turned(value, people)
+                if told := told or _salted(value, row, people):
                     whole.setdefault(*told)
+            for number in people:
+                if _is_masked(row, number):
+                    whole.setdefault(number, MASKED)
             for tail, number in self._halves([*values, *_filled(row)]):
                 whole.setdefault(number, tail)
         if len(whole) <= _FEW:
@@ -84,6 +102,10 @@ class Disguises:
             return number, f"{name}, without a key"
         if told := self._plain(value):
             return told
+        if _ALONE.fullmatch(value):
+            for places, turn in enumerate(_TURNS[1:], start=1):
+                if number := self._heads.get(value.translate(turn)[:-1]):
+                    return number, f"each digit moved on by {10 - places}"
         for name, inner in (*encodings.layers(value), ("reversed", value[::-1])):
             if inner in self._digests:
                 number, digest = self._digests[inner]
@@ -121,6 +143,46 @@ class Disguises:
             number = self._tails.get(value) or self._tails.get(value[::-1])
             if number and any(v in (number[:_HALF], number[:_HALF][::-1]) for v in values):
                 yield "two halves", number
+
+
+def _salted(
+    value: bytes, row: Iterable[object], numbers: Sequence[bytes]
+) -> tuple[bytes, str] | None:
+    """Whether a value is the digest of a person's number with something that the row says."""
+    if not numbers or len(value) not in _WRITTEN:
+        return None
+    digests = [d for d in (value, *(inner for _, inner in encodings.decoded(value)))]
+    digests = [digest for digest in digests if len(digest) in _OF_SIZE]
+    salts = {salt for other in row for salt in _as_salt(other)} - {value} if digests else ()
+    for digest in digests:
+        for number, salt, sign in product(numbers, sorted(salts), _BETWEEN):
+            for text in (salt + sign + number, number + sign + salt):
+                for name in _OF_SIZE[len(digest)]:
+                    if hashlib.new(name, text).digest() == digest:
+                        return number, f"{name}, with a salt that stands beside it"
+    return None
+
+
+def _as_salt(value: object) -> list[bytes]:
+    if isinstance(value, date):
+        return [value.isoformat().encode(), f"{value:%Y%m%d}".encode()]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return [bytes(value), bytes(value).hex().encode()]
+    return [str(value).encode()] if isinstance(value, str | int) and value != "" else []
+
+
+def _is_masked(row: Iterable[object], number: bytes) -> bool:
+    """Whether a row has those signs of a number that, with the day of birth, are all of it."""
+    pieces: set[bytes] = set()
+    for value in row:
+        if isinstance(value, int):
+            pieces |= {str(value).zfill(signs).encode() for signs in (3, _TAIL, 6)}
+        elif isinstance(value, str | bytes):
+            raw = value.encode() if isinstance(value, str) else value
+            pieces.update(_PIECE.findall(raw))
+    return {number[_REGION], number[_SEQUENCE]} <= pieces or any(
+        _TAIL <= len(piece) < _LENGTH - 1 and number.endswith(piece) for piece in pieces
+    )
 
 
 def _bytes(value: object) -> bytes | None:
