@@ -180,6 +180,11 @@ def releases(places, earlier):
             lambda p: anew(lean(p, places)).sort_values("place"),
             lambda p: anew(lean(p, places)).sort_values(["place", "at"], ascending=False),
             lambda p: anew(lean(p, places)).sort_values(["at", "place"]),
+            lambda p: anew(lean(p, places)).sort_values(["at", "place", "person"]),
+            lambda p: anew(lean(p, places).drop_duplicates()).sort_values(["at", "place"]),
+            lambda p: lean(p, places).drop_duplicates().sort_values(["at", "place"]).assign(
+                person=lambda rows: rows.groupby(["place", "at"], observed=True).cumcount()
+            ),
             lambda p: lean(p, places).sort_values("at", kind="stable"),
             lambda p: in_log_order(p, places).sort_values(["person", "at"]),
             lambda p: pl.from_pandas(in_log_order(p, places)).unique(),
@@ -267,6 +272,8 @@ def releases(places, earlier):
             ),
             lambda p: anew(in_log_order(p, places)).sample(frac=1, random_state=1),
             lambda p: anew(in_log_order(p, places).sort_values(["at", "person"])),
+            lambda p: anew(in_log_order(p, places).sort_values(["at", "place", "person"])),
+            lambda p: anew(in_log_order(p, places)).sort_values(["at", "place"]),
         ],
     }  # fmt: skip
 

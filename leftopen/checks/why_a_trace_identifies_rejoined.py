@@ -184,12 +184,6 @@ def not_by_lot(rows: pd.DataFrame, again: pd.DataFrame, of_half: pd.DataFrame) -
 # -- the order of the rows -------------------------------------------------------------------------
 
 
-def _sequence(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the rows say one after another, but for the person."""
-    columns = [column for column in ("place", "tracker", HOUR) if column in rows]
-    return rows[columns].reset_index(drop=True)
-
-
 def order_of_the_log(rows: pd.DataFrame, of: Town) -> bool:
     """Whether the rows, forwards or backwards, or their numbers go on as people were seen.
 
@@ -212,11 +206,17 @@ def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 def order_again(rows: pd.DataFrame, again: pd.DataFrame) -> bool:
     """Whether a second call gave the same order, and it is not that of what the rows say.
 
-    Rows that say the same stand together where all columns but the person sort them. Then the order
-    tells nothing but what stands there.
+    Rows that say the same stand together where all columns but the person sort them. Which of them
+    is whose tells the order all the same, if people have several: by lot that is never repeated.
     """
-    said = _sequence(rows)
-    if not _alike(said, _sequence(again)):
+    columns = [column for column in ("place", "tracker", HOUR) if column in rows]
+    said, said_again = (each[columns] for each in (rows, again))
+    whose, whose_again = (
+        pd.factorize(pd.MultiIndex.from_frame(each[[*columns, "person"]]))[0]
+        for each in (rows, again)
+    )
+    if not _alike(said, said_again) or (whose != whose_again).any():
         return False
     changes = (said != said.shift()).any(axis=1).sum()  # the first row is one
-    return bool(changes > len(said.drop_duplicates()))
+    repeated = len(rows) - len(set(whose))
+    return bool(changes > len(said.drop_duplicates()) or repeated > _MANY)
