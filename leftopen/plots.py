@@ -290,7 +290,7 @@ def _shares(shares: pd.Series, unit: str = "") -> str:
 
 
 def coarser(ours: pd.DataFrame, rule: pd.Series, title: str) -> Picture:
-    """Draw how many people are picked out, by how coarse the time is, beside a published rule.
+    """Draw how many people are picked out, by how coarse the time is, beside a rule.
 
     Args:
         ours: indexed by the length of a time step in minutes, rising; a column for each line,
