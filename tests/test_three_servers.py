@@ -85,6 +85,9 @@ def test_two_servers_their_clients_and_what_tls_costs_them(monkeypatch):
         met = three.meetings({"sql": doors}, clients)
         assert met.loc["sql", "both"].to_list() == ["reads", "-", "-", "-"]
         assert met.loc["sql", "nothing"].to_list() == ["reads", "HEARD", "HEARD", "-"]
+        lost = {("sql", "another"): {"sslmode": "require", "password": "another"}}
+        met = three.meetings({"sql": doors}, lost)
+        assert met.loc["sql", "another"].to_list() == ["no: the login is refused", "?", "?", "?"]
         answer, impostor = three.meeting(doors, "other name", sslmode="require")
         assert answer == "no: the login is refused"
         assert impostor.heard == ["door:lamp river"]

@@ -8,6 +8,7 @@ they read is one person's name.
 import functools
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -184,12 +185,22 @@ def scan(port: int, **options: Any) -> str:
     return found["hits"]["hits"][0]["_source"]["name"]
 
 
+_administrators: weakref.WeakKeyDictionary[SearchLab, OpenSearch] = weakref.WeakKeyDictionary()
+
+
 def administrator(city: SearchLab) -> OpenSearch:
-    """A client with the certificate that the lab made for its administrator."""
+    """A client with the certificate that the lab made for its administrator.
+
+    It is the same one each time, and stays connected: once other files are installed, neither
+    side would take the other's certificate any more.
+    """
+    if city in _administrators:
+        return _administrators[city]
     files = city.certificates
     shown = {"client_cert": str(files.admin), "client_key": str(files.admin_key)}
     client = search_client(city.inside.port, http_auth=None, ca_certs=str(files.ca), **shown)
     client.info()
+    _administrators[city] = client
     return client
 
 
@@ -226,14 +237,16 @@ def meetings(labs: Mapping[str, Lab], clients: Mapping[tuple[str, str], Mapping]
 
     Returns:
         A row for each client. It got an answer from its server: ``reads``. The impostor was told
-        a login: ``HEARD``.
+        a login: ``HEARD``. A client that does not get on with its own server is not sent to
+        impostors: ``?``.
     """
     rows = {}
     for (name, looks), options in clients.items():
         lab = labs[name]
         answer = tried(lambda: _READERS[lab.program](lab.outside.port, **options))  # noqa: B023
-        row = {"its server": answer if answer.startswith("no: ") else "reads"}
-        for kind in KINDS:
+        row = dict.fromkeys(("its server", *KINDS), "?")
+        row["its server"] = answer if answer.startswith("no: ") else "reads"
+        for kind in KINDS if row["its server"] == "reads" else ():
             row[kind] = "HEARD" if meeting(lab, kind, **options)[1].heard else "-"
         rows[name, looks] = row
     return pd.DataFrame(rows).T
