@@ -1,9 +1,12 @@
 """Exercise 15: wrong answers that nobody is shown, each told its fault; and some right ones."""
 
 import base64
+import gzip
 import json
 import os
 import shutil
+import sys
+import textwrap
 from datetime import datetime
 from pathlib import Path
 
@@ -123,6 +126,9 @@ def test_copies_in_unusual_places_are_found(asked):
     )
     assert asked.told(unseal) == "copy_left", "a large value is compressed in its file"
     asked.run("DROP TABLE packed", "SELECT pg_switch_wal()", "CHECKPOINT")
+    assert asked.told(unseal) == "left_in_samples"
+    assert asked.values["count"] > 50
+    asked.run("VACUUM (FULL, ANALYZE) residents")
     assert asked.told(unseal) == RIGHT
     asked.run(f"INSERT INTO kept VALUES ('{number}')", database="elsewhere")
     assert asked.told(unseal) == "copy_left"
@@ -163,6 +169,7 @@ def test_what_only_looks_sealed_or_is_gone(asked):
     assert asked.told(unseal) == RIGHT
     asked.run("DELETE FROM residents WHERE person = 7")
     assert asked.told(unseal) == "lost"
+    assert asked.values["what"] == "1 rows of residents"
     asked.lab.log.unlink()
     with pytest.raises(BadAnswer, match="write an empty text"):
         asked.told(unseal)
@@ -196,6 +203,21 @@ def test_backups_that_are_open_or_not_whole(asked, tmp_path):
             text = hidden((tmp_path / "plain.tar").read_bytes())
             (disk / "notes").write_bytes(text if isinstance(text, bytes) else text.encode())
             assert asked.told(disk, identity) == "plain_beside"
+        (disk / "notes").write_text("\n".join(textwrap.wrap(str(secret), 20)))
+        assert asked.told(disk, identity) == "key_beside"
+        (disk / "notes").write_text(
+            "monday: 400 people, 1040 positions, 52 trackers; 2019-02-12\n" * 99
+        )
+        assert asked.told(disk, identity) == RIGHT
+        sightings = list(client.sensenets.positions.find())
+        told = [f"{s['place']},{s['at']:%H:%M},{s['tracker']},{s['person']}" for s in sightings]
+        names = json.dumps([p["name"] for p in client.sensenets.people.find()])
+        bson = (dump / "sensenets" / "positions.bson").read_bytes()
+        ids = "\n".join(str(s["_id"]) for s in sightings)
+        for left in ("\n".join(told).encode(), names.encode(), bson, ids.encode()):
+            for hidden in (bytes, base64.b64encode, gzip.compress):
+                (disk / "notes").write_bytes(hidden(left))
+                assert asked.told(disk, identity) == "plain_beside"
         (disk / "notes").unlink()
         with_folders = tmp_path / "with-folders"
         with_folders.mkdir()
@@ -281,11 +303,17 @@ def test_what_a_restore_leaves_behind(asked, monkeypatch):
     assert asked.told() == "stranger_stays"
     asked.run(f"DROP ROLE {role}")
     assert asked.told() == "door_open"
-    # Closed to the network, and scram for this machine: another right answer.
     lab.configure("listen_addresses = 'localhost'")
-    assert asked.told() == "door_open"
+    assert asked.told() == "shut_outside", "the doors are on other machines"
+    lab.configure("listen_addresses = '*'")
+    # Scram for everybody, without TLS: another right answer.
     lab.configure("local all all peer\nhost all all all scram-sha-256", file="pg_hba.conf")
     assert asked.told() == RIGHT
+    if sys.platform == "linux":  # elsewhere a relayed client looks local
+        here = "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256"
+        lab.configure(here, file="pg_hba.conf")
+        assert asked.told() == "shut_outside"
+        lab.configure("local all all peer\nhost all all all scram-sha-256", file="pg_hba.conf")
     asked.run("ALTER ROLE postgres PASSWORD 'the learner''s own'")
     with monkeypatch.context() as own:
         own.setenv("PGPASSWORD", "the learner's own")

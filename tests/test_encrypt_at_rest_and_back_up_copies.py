@@ -347,7 +347,7 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away(monkeypatch):
         assert values["so_far"].startswith("Each row")
         run(
             "UPDATE residents SET id_number = encode(id_number::bytea, 'base64')",
-            "VACUUM FULL residents",
+            "VACUUM (FULL, ANALYZE) residents",
         )
         export = next((lab.log.parent / "exports").iterdir())
         text = gzip.decompress(export.read_bytes())
@@ -360,11 +360,22 @@ def test_other_writings_lost_rows_and_a_log_that_was_thrown_away(monkeypatch):
         run(
             "CREATE TABLE digits AS SELECT "
             "left(convert_from(decode(id_number, 'base64'), 'utf8'), 17)::numeric FROM residents",
+            "CREATE TABLE counter AS SELECT person, overlay(number PLACING '********' FROM 7) FROM "
+            "(SELECT person, convert_from(decode(id_number, 'base64'), 'utf8') FROM residents) "
+            "AS plain (person, number)",
             "ALTER TABLE residents DROP id_number",
         )
         assert told() == "disguised"
         assert (values["place"], values["encoding"]) == ("the table digits", "a number")
         run("DROP TABLE digits")
+        assert told() == "masked"
+        assert (values["place"], values["count"]) == ("the table counter", len(NUMBERS))
+        run("DROP TABLE counter")
+        with pytest.raises(BadAnswer, match=r"TypeError for person 1: .* unseal\(person, sealed\)"):
+            told(lambda sealed: sealed)
+        other = AESGCM(bytes(32))
+        assert told(lambda _, sealed: other.decrypt(sealed[:12], sealed[12:], None)) == "not_opened"
+        assert (values["opened"], values["said"]) == (0, "unseal raises InvalidTag")
         assert told() == RIGHT
         run(f"CREATE TABLE kept AS SELECT '{NUMBERS[7]}' AS note", database="template1")
         assert told() == "copy_left"

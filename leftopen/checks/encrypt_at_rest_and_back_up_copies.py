@@ -30,13 +30,16 @@ from leftopen.engines.process import disk
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 
-_CONFIG = tongren.LOCKED + "log_statement = 'all'\n"
+# By itself, ANALYZE would come when it likes: the lab runs it once, the rest is the learner's.
+_CONFIG = tongren.LOCKED + "log_statement = 'all'\nautovacuum = off\n"
 _NUMBER = re.compile(rb"000\d{14}[\dX]")  # how identity numbers of invented people begin and end
 _SEARCHED = 5  # residents whom a clerk has searched for, so that the log knows them
 _CHUNK = 4 << 20  # bytes that are read at a time
 _LONGEST = 18  # bytes of a number
 _WAL = "data/pg_wal/"
 _DATA = ("data/base/", "data/global/")
+_SAMPLES = "pg_stats"
+_BY_NAME = ("the log", "the write-ahead log", _SAMPLES)  # each has a verdict of its own
 _IN_TABLES = ("the table ", "the database ", "a data file")
 
 
@@ -71,7 +74,7 @@ def copies_lab(task: Task) -> PostgresLab:
     )
     lab = sql_lab.open_lab(
         f"CREATE INDEX residents_by_number ON residents (id_number); "
-        f"CREATE TABLE {table} AS TABLE residents; {searches}",
+        f"CREATE TABLE {table} AS TABLE residents; ANALYZE; {searches}",
         config=_CONFIG,
     )
     try:
@@ -130,10 +133,13 @@ def _thin(at: Attempt, lab: PostgresLab) -> str | None:
     found = thin.places(lab, numbers)
     for place, (count, how) in sorted(found.items()):
         at.note("in tables and files", f"numbers in another writing in {place}", f"{count}, {how}")
-        at.values.update(place=place, count=count, encoding=how)
     if not found:
         at.note("in tables and files", "numbers in another writing", "none")
-    return "disguised" if found else None
+        return None
+    place = max([name for name in found if found[name][1] != thin.MASKED] or found)
+    count, how = found[place]
+    at.values.update(place=place, count=count, encoding=how)
+    return "masked" if how == thin.MASKED else "disguised"
 
 
 def _kind(place: str) -> str:
@@ -189,6 +195,10 @@ def _readable(
             so_far = f"The column {at.task['sealed']} is there, and nothing is in it."
         at.values.update(plain_count=still, so_far=so_far)
         return "new_writes_alone"
+    if gone := len(wanted.keys() - sealed.keys()):
+        at.note("in the table residents", "look for each person", f"{gone} not there")
+        at.values["what"] = f"{gone} rows of residents"
+        return "lost"
     for person, row in wanted.items():
         value = sealed.get(person)
         raw = value.encode() if isinstance(value, str) else bytes(value or b"")
@@ -196,11 +206,12 @@ def _readable(
             at.note("in the table residents", "read the new column without a key", name)
             at.values["encoding"] = name
             return "only_encoded"
-    opened = sum(_opens(unseal, p, sealed.get(p), row["id_number"]) for p, row in wanted.items())
+    faults = [kept.fault(unseal, p, sealed.get(p), row["id_number"]) for p, row in wanted.items()]
+    opened = faults.count("")
     at.note("with your key", "numbers that open to the right one", f"{opened} of {len(wanted)}")
     if opened < len(wanted):
-        at.values["what"] = f"of {len(wanted)} numbers, {opened} open"
-        return "lost"
+        at.values.update(opened=opened, said=Counter(filter(None, faults)).most_common(1)[0][0])
+        return "not_opened"
     numbers_of = {person: row["id_number"] for person, row in wanted.items()}
     if how := kept.weakness(unseal, {person: sealed[person] for person in wanted}, numbers_of):
         at.note("in the table residents", "try the sealed numbers", "not safe")
@@ -222,13 +233,6 @@ def _in_plain(at: Attempt, connection: psycopg.Connection, columns: list[str]) -
 def _column(connection: psycopg.Connection, name: str) -> dict[int, object]:
     query = sql.SQL("SELECT person, {} FROM public.residents").format(sql.Identifier(name))
     return dict(connection.execute(query).fetchall())
-
-
-def _opens(unseal: Callable, person: int, value: object, number: str) -> bool:
-    try:
-        return value is not None and unseal(person, value) == number
-    except Exception:  # whatever the learner's own function raises
-        return False
 
 
 def _rest_is_kept(
@@ -299,6 +303,9 @@ def _found(lab: PostgresLab, connection: psycopg.Connection) -> Counter[str]:
     for table, rows in rows_of.every_table(lab, "t::text"):  # large values are packed in files
         if here := {n for (text,) in rows for n in _NUMBER.findall(text.encode())} & numbers:
             places.setdefault(f"the table {table}", set()).update(here)
+    for text in rows_of.sampled(lab):
+        if here := set(_NUMBER.findall(text.encode())) & numbers:
+            places.setdefault(_SAMPLES, set()).update(here)
     return Counter({place: len(here) for place, here in places.items()})
 
 
@@ -341,16 +348,17 @@ def _judge(at: Attempt, found: Counter[str]) -> str | None:
         return None
     tables = [place for place in found if place.startswith(_IN_TABLES)]
     others = [place for place in tables if place != "the table residents"]
-    files = [p for p in found if p not in tables and p not in ("the log", "the write-ahead log")]
+    files = [place for place in found if place not in (*tables, *_BY_NAME)]
     for places, name in (
         (others, "copy_left"),
         (tables, "not_rewritten"),
         (files, "file_left"),
-        ([place for place in ("the log",) if place in found], "log_left"),
+        (found.keys() & {"the log"}, "log_left"),
+        (found.keys() & {"the write-ahead log"}, "wal_left"),
+        (found.keys() & {_SAMPLES}, "left_in_samples"),
     ):
         if places:
             first = min(places)
             at.values.update(place=first, count=found[first])
             return name
-    at.values.update(place="the write-ahead log", count=found["the write-ahead log"])
-    return "wal_left"
+    return None

@@ -230,12 +230,23 @@ def _accounts(at: Attempt, lab: PostgresLab, operator: psycopg.Connection) -> st
             at.values["account"] = account[0]
             if not who.logs_in():
                 return "shut_out" if _has_password(operator, *account) else "accounts_lost"
+            if not _from_elsewhere(at, lab, account):
+                return "shut_outside"
             can = who.rights_in_any_role(sql_lab.TABLES)
         can |= _beyond(at, operator, account[0])
         at.values.update(missing=words(wanted - can), more=words(can - wanted))
         if can != wanted:
             return "rights_lost" if wanted - can else "rights_too_wide"
     return None
+
+
+def _from_elsewhere(at: Attempt, lab: PostgresLab, account: tuple[str, str]) -> bool:
+    """Whether an account is let in from another machine, where those who use it are."""
+    if not lab.outside.is_open:
+        at.note(f"as {account[0]}", "connect from outside", "no answer")
+        return False
+    with Who(at, f"as {account[0]}, from outside", lab, account, outside=True) as who:
+        return who.logs_in()
 
 
 def _has_password(operator: psycopg.Connection, name: str, password: str) -> bool:

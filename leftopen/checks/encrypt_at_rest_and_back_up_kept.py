@@ -42,9 +42,9 @@ _WRITINGS = (  # what stands between the parts, and how they may be written
     (re.compile(rb"[^A-Za-z0-9+/=_-]+"), ("base64",)),
 )
 _AS_A_WHOLE = ("base85", "ascii85", "escaped bytes")
-_DIGITS_ALONE = re.compile(
-    rb"[\d\s,;()\[\]{}]+"
-)  # a list of numbers, or one; base85 reads them, too
+_DIGITS_ALONE = re.compile(rb"[\d\s,;()\[\]{}]+")  # one number, or a list; base85 reads them
+
+_SLIPS = (TypeError, NameError, AttributeError, LookupError, ArithmeticError)
 
 Unseal = Callable[[int, object], str]
 
@@ -75,6 +75,25 @@ def weakness(unseal: Unseal, sealed: Mapping[int, object], numbers: Mapping[int,
     if ciphertext.malleable(lambda value: unseal(person, value), sealed[person]):
         return "a value that was changed opens as another number, and nobody notices"
     return ""
+
+
+def fault(unseal: Unseal, person: int, value: object, number: str) -> str:
+    """Why a sealed number does not open to the right one, as words; empty where it does.
+
+    Raises:
+        BadAnswer: the function fails whatever it is given.
+    """
+    if value is None:
+        return "nothing stands there"
+    try:
+        return "" if unseal(person, value) == number else "unseal returns another value"
+    except _SLIPS as error:
+        raise BadAnswer(
+            f"`unseal` raised {type(error).__name__} for person {person}: {error}. It is called as "
+            "unseal(person, sealed), with what stands in the new column; call it so yourself"
+        ) from None
+    except (Exception, SystemExit) as error:  # whatever the learner's own function raises
+        return f"unseal raises {type(error).__name__}"
 
 
 def _opens(unseal: Unseal, person: int, value: object, number: str) -> bool:

@@ -1,6 +1,7 @@
 """Exercise 15, questions 1 and 4: the rows with which a question begins, and those that are there.
 
-Read is every table of every database that lets anybody in, templates too: a copy hides in any.
+Read is every table of every database that lets anybody in, templates too: a copy hides in any; and
+what the planner has sampled of their columns.
 """
 
 import functools
@@ -40,10 +41,20 @@ def every_table(
     Yields:
         The name of the table, and its rows; read them before the next one.
     """
-    with operator(lab) as connection:
-        databases = [name for (name,) in connection.execute(_DATABASES)]
-    for database in databases:
+    for database in _databases(lab):
         with operator(lab, database) as there:
             for schema, table in there.execute(_TABLES).fetchall():
                 query = sql.SQL(f"SELECT {columns} FROM {{}} t")
                 yield table, there.execute(query.format(sql.Identifier(schema, table)))
+
+
+def sampled(lab: PostgresLab) -> Iterator[str]:
+    """What ANALYZE has kept of the values of each column, in every database."""
+    for database in _databases(lab):
+        with operator(lab, database) as there:
+            yield from (text for (text,) in there.execute(sql_lab.SAMPLED) if text)
+
+
+def _databases(lab: PostgresLab) -> list[str]:
+    with operator(lab) as connection:
+        return [name for (name,) in connection.execute(_DATABASES)]

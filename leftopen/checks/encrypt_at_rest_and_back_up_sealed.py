@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, MutableMapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,7 +33,10 @@ from leftopen.learner import Draw
 _HEAD = b"age-encryption.org/v1"
 _KEY = re.compile(r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]+", re.IGNORECASE)
 _MOST = 16 << 20  # bytes of a file that is looked into for encodings
-_SAMPLES = 12  # people whose numbers are searched for
+_SAMPLES = 12  # people and positions that are searched for
+_LINE, _FIELDS = 400, 12  # signs and numbers of a line that are looked at
+_TRACES = 10  # positions that no file shows by chance
+_SMALL = re.compile(rb"(?<![\w.])\d{1,4}(?![\w.])")  # a person or a tracker, as it is written
 _INDEX = "idNumber_1"
 
 
@@ -126,18 +130,50 @@ def _index(told: dict) -> dict:
 
 def _closed(at: Attempt, backup: Path, truth: dict) -> str | None:
     """Whether anything of the records can be read in the folder without a key."""
-    people = list(truth["people"][0].values())[:_SAMPLES]
-    needles = [str(person["idNumber"]).encode() for person in people]
+    needles, traces = _needles(truth), _traces(truth)
     found = sorted({name for name, _, _ in search.plain_in_folder(backup, needles)})
+    found += [name for name, stream in search.streams(backup) if _shows(stream.read(_MOST), traces)]
     for path in sorted(path for path in backup.rglob("*") if path.is_file()):
         data = path.read_bytes()[:_MOST]
-        if not data.startswith(_HEAD) and any(_inside(inner, needles) for _, inner in layers(data)):
+        if not data.startswith(_HEAD) and any(
+            _inside(inner, needles) or _shows(inner, traces) for _, inner in layers(data)
+        ):
             found.append(path.relative_to(backup).as_posix())
-    at.note("as whoever finds the backup", "read it without a key", "records" if found else "none")
+    told = "there" if found else "not there"
+    at.note("as whoever finds the backup", "look for people and positions without a key", told)
     if not found:
         return None
     at.values["place"] = found[0]
     return "plain_beside" if any(_sealed_files(backup)) else "opens_with_nothing"
+
+
+def _needles(truth: dict) -> list[bytes]:
+    """What tells of people and of where they were: numbers, names, and the keys of positions."""
+    people = list(truth["people"][0].values())[:_SAMPLES]
+    texts = [str(person[name]) for person in people for name in ("idNumber", "name")]
+    positions = list(truth["positions"][0].values())[:_SAMPLES]
+    keys_of = [position["_id"] for position in positions]
+    return [
+        *map(str.encode, texts),
+        *(form for key in keys_of for form in (key.binary, str(key).encode())),
+    ]
+
+
+def _traces(truth: dict) -> set[tuple[bytes, bytes]]:
+    """Who passed which tracker, as two numbers."""
+    positions = truth["positions"][0].values()
+    return {(b"%d" % each["person"], b"%d" % each["tracker"]) for each in positions}
+
+
+def _shows(data: bytes, traces: set[tuple[bytes, bytes]]) -> bool:
+    """Whether many lines of a text say who passed which tracker."""
+    if data.startswith(_HEAD):
+        return False
+    shown: set[tuple[bytes, bytes]] = set()
+    for line in data.splitlines():
+        numbers = _SMALL.findall(line[:_LINE])
+        shown |= traces & set(permutations(numbers[:_FIELDS], 2))
+    return len(shown) >= _TRACES
 
 
 def _inside(data: bytes, needles: list[bytes]) -> bool:
@@ -162,6 +198,7 @@ def _elsewhere(
     forms = [*keys.forms(key.encode()).values(), key.lower().encode()]
     where = identity.resolve()
     in_backup = search.plain_in_folder(backup, forms) or where.is_relative_to(backup.resolve())
+    in_backup = in_backup or any(_in_lines(path, key) for path in backup.rglob("*"))
     at.note("beside the backup", "look for the private key", "there" if in_backup else "not there")
     if in_backup:
         return "key_beside"
@@ -180,6 +217,14 @@ def _elsewhere(
     at.note("as another account of this machine", "read the key", "may" if others else "may not")
     at.values["who"] = "every account of this machine" if others & 0o007 else "all of its group"
     return "key_for_all" if others else None
+
+
+def _in_lines(path: Path, key: str) -> bool:
+    """Whether a file is the key with spaces, or ends of lines, in it."""
+    if not path.is_file() or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        return key.encode() in b"".join(file.read(_MOST).split()).upper()
 
 
 def _documents(database: Any) -> Iterator[dict]:

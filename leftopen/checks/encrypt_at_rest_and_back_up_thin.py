@@ -151,8 +151,8 @@ def _salted(
     """Whether a value is the digest of a person's number with something that the row says."""
     if not numbers or len(value) not in _WRITTEN:
         return None
-    digests = [d for d in (value, *(inner for _, inner in encodings.decoded(value)))]
-    digests = [digest for digest in digests if len(digest) in _OF_SIZE]
+    read = (value, *(inner for _, inner in encodings.decoded(value)))
+    digests = [digest for digest in read if len(digest) in _OF_SIZE]
     salts = {salt for other in row for salt in _as_salt(other)} - {value} if digests else ()
     for digest in digests:
         for number, salt, sign in product(numbers, sorted(salts), _BETWEEN):

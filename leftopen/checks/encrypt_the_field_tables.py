@@ -16,6 +16,7 @@ from psycopg import sql
 
 from leftopen.audit.crypto import encodings
 from leftopen.checks.encrypt_the_field_copies import Copy, Server
+from leftopen.checks.sql_lab import SAMPLED
 from leftopen.checks.sql_probe import DATABASE, operator
 from leftopen.lab_postgres import PostgresLab
 
@@ -39,11 +40,7 @@ UNION ALL SELECT 'a view', definition FROM pg_matviews
 UNION ALL SELECT 'a default', pg_get_expr(adbin, adrelid) FROM pg_attrdef
 UNION ALL SELECT 'a rule', pg_get_constraintdef(oid) FROM pg_constraint
 """
-_SAMPLED = f"""
-SELECT '{SAMPLES.where}', concat_ws(' ', most_common_vals, histogram_bounds, most_common_elems)
-  FROM pg_stats WHERE schemaname <> 'pg_catalog'
-UNION ALL SELECT '{SAMPLES.where}', most_common_vals::text FROM pg_stats_ext
-"""
+_SAMPLED = f"SELECT '{SAMPLES.where}', text FROM ({SAMPLED}) AS sampled (text)"
 _LEAST = 8  # bytes of what may be a value, or an encoding of one
 _NUMBERS = (int, float, Decimal)
 _SIMPLE = (str, bytes, date, time)

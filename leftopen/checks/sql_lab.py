@@ -14,6 +14,14 @@ BUILDINGS = ("A01", "A02", "A03")
 
 TABLES: dict[str, tuple[str, ...]] = {}
 """Each table with its columns."""
+SAMPLED = """
+SELECT concat_ws(' ', most_common_vals, histogram_bounds, most_common_elems)
+FROM pg_stats WHERE schemaname <> 'pg_catalog'
+UNION ALL SELECT most_common_vals::text FROM pg_stats_ext
+"""
+"""What ANALYZE keeps of the columns' values, as texts (PostgreSQL manual, "pg_stats"). It goes with
+a column, and stays where the column is only emptied, until the next ANALYZE."""
+
 for _field in tongren_schema.FIELDS:
     TABLES[_field.collection] = (*TABLES.get(_field.collection, ()), _field.field)
 
