@@ -1,17 +1,14 @@
 """Exercise 14, question 5: pseudonyms of a new key in a database, and none of the old one left."""
 
-import contextlib
-import secrets
-import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 from leftopen.audit.crypto import keys
+from leftopen.checks.hash_and_pseudonymise_database import After, Case, Fault, Rows, holds
+from leftopen.checks.hash_and_pseudonymise_keys import elsewhere
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
 from leftopen.learner import Draw
-from leftopen.synth.pseudonymised import fill, numbers, pseudonym, registered
 
 _SETS = (
     ("visits.person", "results.who", "letters.recipient"),
@@ -29,127 +26,30 @@ def _task(draw: Draw) -> Task:
     )
 
 
-class _Case:
-    """One database in a folder of its own, what it must become, and what it became."""
-
-    def __init__(self, task: Task, folder: str, name: str) -> None:
-        self.columns = task["columns"]
-        self.people = numbers(task["district"])
-        self.staying = registered(self.people)
-        self.old, self.new = secrets.token_bytes(32), secrets.token_bytes(32)
-        self.path = Path(folder) / name / "research.sqlite3"
-        self.path.parent.mkdir()
-        fill(self.columns, self.people, self.old, self.path).close()
-        self.old_of = {pseudonym(self.old, n): n for n in self.people}
-        self.new_of = {pseudonym(self.new, n): n for n in self.staying}
-        self.before = self.read()
-        self.tables_before = self.tables()
-
-    def file(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path)
-        db.execute("PRAGMA secure_delete = OFF")
-        return db
-
-    def read(self, db: sqlite3.Connection | None = None) -> dict[str, dict[int, str]]:
-        """For each column the pseudonym in each row, by the row's id."""
-        own = db or self.file()
-        try:
-            return {
-                column: dict(own.execute("SELECT id, {1} FROM {0}".format(*column.split("."))))
-                for column in self.columns
-            }
-        finally:
-            if db is None:
-                own.close()
-
-    def tables(self) -> dict[str, list[dict[str, object]]]:
-        """All rows of all tables, but for what SQLite keeps for itself."""
-        with contextlib.closing(self.file()) as db:
-            names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            found = {}
-            for (name,) in names:
-                rows = db.execute(f'SELECT * FROM "{name}"')
-                columns = [column[0] for column in rows.description]
-                found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
-        return {name: rows for name, rows in found.items() if not name.startswith("sqlite_")}
-
-    def dump(self) -> str:
-        """The database as SQL."""
-        with contextlib.closing(self.file()) as db:
-            return "\n".join(db.iterdump())
-
-    def wanted(self) -> dict[str, dict[int, str]]:
-        """As it has to be: the new pseudonyms, without the rows of those who have left."""
-        return {
-            column: {
-                row: pseudonym(self.new, self.old_of[value])
-                for row, value in rows.items()
-                if self.old_of[value] in self.staying
-            }
-            for column, rows in self.before.items()
-        }
-
-    def rotate(self, function: Callable) -> dict[str, dict[int, str]]:
-        """Call the learner's function; what it sees itself afterwards."""
-        db = self.file()
-        try:
-            function(db, list(self.staying), self.old, self.new)
-            return self.read(db)
-        except sqlite3.ProgrammingError:
-            if not _is_closed(db):
-                raise
-            return self.read()
-        finally:
-            db.close()
-
-    def fail(self, function: Callable, table: str) -> tuple[str, dict | None]:
-        """Call it where a table takes no change; what it raised, and what the file held then.
-
-        Whoever called goes on afterwards, and commits on the same connection.
-        """
-        with contextlib.closing(self.file()) as db:
-            for what in ("UPDATE", "DELETE", "INSERT"):
-                db.execute(
-                    f"CREATE TRIGGER no_{what} BEFORE {what} ON {table} "
-                    "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-                )
-            db.commit()
-        with contextlib.closing(self.file()) as db:
-            raised, kept = "", None
-            try:
-                function(db, list(self.staying), self.old, self.new)
-            except Exception as error:  # the failure is ours; what is left by it is the answer
-                raised = type(error).__name__
-            with contextlib.suppress(sqlite3.OperationalError):  # locked: then it is not known
-                kept = self.read()
-            if not _is_closed(db):
-                db.commit()
-        return raised, kept
-
-
-def _is_closed(db: sqlite3.Connection) -> bool:
-    try:
-        return db.total_changes < 0
-    except sqlite3.ProgrammingError:
-        return True
-
-
 def _rotation(at: Attempt, rotate: Callable) -> str:
     """Everything is under the new key, nothing of the old one is left, and all of it or nothing."""
     with tempfile.TemporaryDirectory(prefix="leftopen-rotation-") as folder:
-        case = _Case(at.task, folder, "all goes well")
-        inside = case.rotate(rotate)
+        case = _case(at, folder, "all goes well")
+        end = case.rotate(rotate)
         return (
-            _rows(at, case, inside)
+            _rows(at, case, end)
             or _left(at, case)
             or _the_rest(at, case)
-            or _in_the_file(at, case)
+            or _in_the_file(at, end)
+            or _on_the_connection(at, end)
+            or _elsewhere(at, folder, rotate)
             or _half_way(at, folder, rotate)
+            or _interrupted(at, folder, rotate)
+            or _twice(at, folder, rotate)
             or RIGHT
         )
 
 
-def _rows(at: Attempt, case: _Case, inside: dict[str, dict[int, str]]) -> str:
+def _case(at: Attempt, folder: str, name: str) -> Case:
+    return Case(at.task["columns"], at.task["district"], folder, name)
+
+
+def _rows(at: Attempt, case: Case, end: After) -> str:
     """What is wrong with the pseudonyms and the rows that have one, or nothing."""
     after, wanted = case.read(), case.wanted()
     for column, rows in after.items():
@@ -158,7 +58,8 @@ def _rows(at: Attempt, case: _Case, inside: dict[str, dict[int, str]]) -> str:
         told = f"{count['new']} rows of the new key, {count['old']} of the old one"
         at.note("the database", column, told)
     if after == case.before:
-        return "not_committed" if inside != case.before else "nothing_done"
+        kept = end.inside in (None, case.before)
+        return "nothing_done" if kept else "not_committed"
     old = {c: [v for v in rows.values() if v in case.old_of] for c, rows in after.items()}
     staying = {c: [v for v in each if case.old_of[v] in case.staying] for c, each in old.items()}
     if any(staying.values()):
@@ -172,7 +73,7 @@ def _rows(at: Attempt, case: _Case, inside: dict[str, dict[int, str]]) -> str:
     return "" if after == wanted else _which_rows(at, case, after, wanted)
 
 
-def _which_rows(at: Attempt, case: _Case, after: dict, wanted: dict) -> str:
+def _which_rows(at: Attempt, case: Case, after: Rows, wanted: Rows) -> str:
     """What is wrong where no pseudonym of the old key is left in its column."""
     for column, rows in wanted.items():
         given = set(after[column])
@@ -189,7 +90,7 @@ def _which_rows(at: Attempt, case: _Case, after: dict, wanted: dict) -> str:
     return "another_person" if of_new else "not_this_key"
 
 
-def _groups(columns: dict[str, dict[int, str]]) -> set[frozenset[tuple[str, int]]]:
+def _groups(columns: Rows) -> set[frozenset[tuple[str, int]]]:
     """Which rows, of all columns, belong to one person; whatever the pseudonym is."""
     found: dict[str, set[tuple[str, int]]] = {}
     for column, rows in columns.items():
@@ -198,17 +99,17 @@ def _groups(columns: dict[str, dict[int, str]]) -> set[frozenset[tuple[str, int]
     return {frozenset(each) for each in found.values()}
 
 
-def _left(at: Attempt, case: _Case) -> str:
+def _left(at: Attempt, case: Case) -> str:
     """What stands beside the columns and leads back, or nothing."""
     for table, rows in case.tables().items():
         for place, value in ((f"{table}.{name}", v) for row in rows for name, v in row.items()):
             if place in case.columns:
                 continue
             at.values["place"] = place
-            if _holds(value, case.people):
+            if holds(value, case.people):
                 at.note("the database", place, "an identity number")
                 return "numbers_written"
-            if _holds(value, case.old_of):
+            if holds(value, case.old_of):
                 at.note("the database", place, "a pseudonym of the old key")
                 return "old_column_kept" if table in case.tables_before else "mapping_left"
     dump = case.dump()
@@ -221,13 +122,7 @@ def _left(at: Attempt, case: _Case) -> str:
     return ""
 
 
-def _holds(value: object, known: Iterable[str]) -> bool:
-    if isinstance(value, bytes):
-        value = value.hex()
-    return isinstance(value, str) and (value in known or any(each in value for each in known))
-
-
-def _the_rest(at: Attempt, case: _Case) -> str:
+def _the_rest(at: Attempt, case: Case) -> str:
     """Whether whole rows stayed, and nothing came that was not there; or what is wrong."""
     pseudonyms = dict(column.split(".") for column in case.columns)
     after = case.tables()
@@ -241,48 +136,132 @@ def _the_rest(at: Attempt, case: _Case) -> str:
                     return "rows_changed"
     new = [f"{table}.{name}" for table, rows in after.items() for name in (rows or [{}])[0]
            if name not in case.tables_before.get(table, [{}])[0]]  # fmt: skip
+    shape = case.shape()
+    new = new or sorted(shape.keys() - case.shape_before.keys())
     if new:
         at.values["place"] = new[0]
         at.note("the database", "tables and columns that were not there before", ", ".join(new))
         return "something_added"
+    if changed := [name for name, columns in case.shape_before.items() if shape[name] != columns]:
+        at.values["place"] = changed[0]
+        at.note("the database", f"types and primary key of {changed[0]}", "not as they were")
+        return "shape_changed"
     at.note("the database", "all other columns, tables", "as they were")
     return ""
 
 
-def _in_the_file(at: Attempt, case: _Case) -> str:
+def _in_the_file(at: Attempt, end: After) -> str:
     """Whether old pseudonyms are in the bytes of the file, or anything lies beside it."""
-    raw = case.path.read_bytes()
-    left = any(value.encode() in raw or bytes.fromhex(value) in raw for value in case.old_of)
-    at.note("the file", "old pseudonyms in its bytes", "some" if left else "none")
-    if left:
-        return "left_in_the_file"
-    beside = [file.name for file in sorted(case.path.parent.iterdir())
-              if file != case.path and (file.is_dir() or file.stat().st_size)]  # fmt: skip
-    if beside:
-        at.values["place"] = beside[0]
-        at.note("the folder", "files that were not there before", ", ".join(beside))
+    told = "some" if end.old_in_bytes else "none"
+    if end.beside:
+        at.values["place"] = end.beside[0]
+        at.note("the folder", "files that were not there before", ", ".join(end.beside))
         return "left_beside"
+    at.note("the file", "old pseudonyms in its bytes", told)
+    return "left_in_the_file" if end.old_in_bytes else ""
+
+
+def _on_the_connection(at: Attempt, end: After) -> str:
+    """Whether the connection is as it was: open, with its settings, without tables of its own."""
+    at.values["what"] = end.changed or f"it has a temporary table, {', '.join(end.temporary)}"
+    if end.changed or end.temporary:
+        at.note("the connection", "look at it afterwards", at.values["what"])
+        return "connection_changed"
     return ""
+
+
+def _elsewhere(at: Attempt, folder: str, rotate: Callable) -> str:
+    """Whether a file in another place holds old pseudonyms, as far as that can be seen."""
+    case = _case(at, folder, "watched")
+    found = elsewhere(lambda: case.copies(rotate))
+    if found:
+        at.values["place"] = found[0]
+        at.note("other folders", "files that it made, with old pseudonyms", ", ".join(found))
+        return "left_elsewhere"
+    return ""
+
+
+def _told(case: Case, rows: Rows) -> str:
+    if rows == case.before:
+        return "as before"
+    return "all done" if rows == case.wanted() else "a part has changed"
 
 
 def _half_way(at: Attempt, folder: str, rotate: Callable) -> str:
     """Whether a failure in the middle leaves old and new side by side, or is kept quiet."""
     quiet = []
     for number, column in enumerate(at.task["columns"]):
-        case = _Case(at.task, folder, f"failing {number}")
-        raised, kept = case.fail(rotate, column.split(".")[0])
-        after, whole = case.read(), {"as before": case.before, "all done": case.wanted()}
-        told = next((name for name, rows in whole.items() if rows == after), "a part has changed")
-        at.note(f"a full disk at {column}", raised or "no error", told)
-        if told not in whole:
-            at.values["column"] = column
-            return "left_open" if kept == case.before else "half_way"
-        if told == "as before" and not raised:
+        case = _case(at, folder, f"failing {number}")
+        end = case.fail(rotate, Fault(column.split(".")[0]))
+        told = _told(case, case.read())
+        at.note(f"a full disk at {column}", end.raised or "no error", told)
+        at.values["column"] = column
+        if told == "a part has changed":
+            return "left_open" if end.file == case.before else "half_way"
+        if told == "all done":
+            return "past_the_error"
+        if wrong := _remains(at, case, end):
+            return wrong
+        if not end.raised:
             quiet.append(column)
     if quiet:
         at.values["column"] = quiet[0]
         return "fails_silently"
     return ""
+
+
+def _remains(at: Attempt, case: Case, end: After) -> str:
+    """Whether a failed call left more than rows: a table, a temporary one, a file."""
+    shape = case.shape()
+    names = sorted(name for name in shape.keys() | case.shape_before.keys()
+                   if shape.get(name) != case.shape_before.get(name))  # fmt: skip
+    for what in (*names, *end.temporary, *end.beside):
+        at.values["what"] = what
+        at.note("after the error", "what was not there before", what)
+        return "failure_leaves"
+    return ""
+
+
+def _interrupted(at: Attempt, folder: str, rotate: Callable) -> str:
+    """Whether the work is also taken back where it is stopped by no error of SQLite."""
+    column = at.task["columns"][1]
+    case = _case(at, folder, "interrupted")
+    end = case.fail(rotate, Fault(column.split(".")[0], interrupt=True))
+    told = _told(case, case.read())
+    at.note(f"an interrupt at {column}", end.raised or "no error", told)
+    at.values["column"] = column
+    if told == "a part has changed":
+        return "other_errors"
+    if not end.raised:
+        return "fails_silently"
+    return "" if told == "all done" else _remains(at, case, end)
+
+
+def _twice(at: Attempt, folder: str, rotate: Callable) -> str:
+    """Whether a VACUUM that fails is heard of, and a second call then ends what was begun."""
+    case = _case(at, folder, "no vacuum")
+    end = case.without_vacuum(rotate)
+    told = _told(case, case.read())
+    at.note("VACUUM cannot be done", end.raised or "no error", told)
+    at.values["column"] = at.task["columns"][0]
+    if told == "a part has changed":
+        return "half_way"
+    if not end.raised and (told == "as before" or end.old_in_bytes):
+        return "vacuum_unheard"
+    try:
+        again = case.rotate(rotate)
+    except Exception as error:  # whatever it is, the second call did not end the work
+        at.values["what"] = f"{type(error).__name__} came"
+    else:
+        wanted, after = case.wanted(), case.read()
+        lost = [f"`{c}` has {len(rows)} rows, and {len(wanted[c])} should be there"
+                for c, rows in after.items() if rows != wanted[c]]  # fmt: skip
+        if not lost and not again.old_in_bytes:
+            at.note("VACUUM can be done again", "a second call", "all done")
+            return ""
+        at.values["what"] = lost[0] if lost else "old pseudonyms are still in the file"
+    at.note("VACUUM can be done again", "a second call", at.values["what"])
+    return "not_twice"
 
 
 QUESTION = Question(asks={"rotate": Callable}, check=_rotation, task=_task)
