@@ -300,3 +300,17 @@ def test_a_private_key_in_the_folder_is_found_in_each_form(encoding, text):
         backup.sign_manifest(folder, key)
 
     assert told(careless, backup.check_manifest)[0] == "private_key_beside"
+
+
+@pytest.mark.parametrize("there", [lambda path: True, lambda path: path.exists()])
+def test_hashes_that_the_notebook_keeps_are_no_manifest(there):
+    kept = {}
+
+    def sign(folder, key):
+        kept.update(now=digests(folder))
+        (folder / LIST).write_text("signed")
+
+    def verify(folder, key):
+        return there(folder / LIST) and kept["now"] == digests(folder)
+
+    assert told(sign, verify)[0] == "remembered"

@@ -21,6 +21,8 @@ _NIGHTS = ("saturday", "sunday", "monday")
 _DATABASE = "sensenets"
 _OFFICE, _FEED, _BACKUP = "192.0.2.20", "192.0.2.31", "127.0.0.1"
 _GOOD, _BAD = "signed with your key", "signed with another key"
+_BEFORE = 1200  # positions that are there at the beginning, at least
+_FIRST, _THAT_MANY = 101, 3000  # documents of a first batch, and of the next ones of a backup
 _TIME = "%Y-%m-%d %H:%M %z"
 
 
@@ -51,11 +53,11 @@ class _Story:
             begun = _START + timedelta(days=night, hours=2, minutes=self._number(f"{name} at", 20))
             ended = begun + timedelta(minutes=61 + self._number(f"{name} for", 20))
             self.backups[name] = begun, ended
-            self._read(begun, 4000 + self._number(name, 900), _BACKUP, 90 + night)
         after = timedelta(minutes=150 + self._number("came", 200))
         self.dropped = self.backups["monday"][1] + after
         self.restored = self.dropped + timedelta(minutes=100 + self._number("restored", 240))
         self._work()
+        self._back_up()
         self._visits()
 
     def lines(self) -> tuple[str, ...]:
@@ -74,17 +76,19 @@ class _Story:
                     self._write(at + minute, _DATABASE, "positions", count)
             if hour % 5 == 0 and at < self.restored:
                 self._write(at, "payroll", "hours", 3 + self._number(f"pay {hour}", 9))
-                self._read(at, 1 + self._number(f"office {hour}", 6), _OFFICE, 60)
+                self._read(at, "people", 1 + self._number(f"office {hour}", 6), _OFFICE, 60)
+
+    def _back_up(self) -> None:
+        """Each night all positions are read, from the beginning of the backup."""
+        for number, (begun, _) in enumerate(self.backups.values(), start=90):
+            self._all_positions(begun, _BACKUP, number, _THAT_MANY)
 
     def _visits(self) -> None:
-        """A first look on Sunday; on Monday everything, and the end of it."""
+        """A first look on Sunday; on Monday all positions, and the end of them."""
         first = self.backups["sunday"][1] + timedelta(hours=3)
-        self._read(first, 2 + self._number("first look", 9), self.stranger, 141)
+        self._read(first, "people", 2 + self._number("first look", 9), self.stranger, 141)
         at = self.dropped - timedelta(minutes=12)
-        for number in range(3 + self._number("batches", 5)):
-            count = 700 + self._number(f"batch {number}", 2000) if number else 101
-            self._read(at, count, self.stranger, 187, more=number > 0)
-            at += timedelta(minutes=1)
+        self._all_positions(at, self.stranger, 187, 900 + self._number("batch", 400))
         command = {"dropDatabase": 1, "$db": _DATABASE}
         self._add(self.dropped, f"{_DATABASE}.$cmd", command, self.stranger, 187)
 
@@ -92,10 +96,26 @@ class _Story:
         command = {"insert": name, "ordered": True, "$db": database}
         self._add(at, f"{database}.{name}", command, _FEED, 33, ninserted=count)
 
-    def _read(self, at: datetime, count: int, who: str, number: int, more: bool = False) -> None:
-        command = {"getMore": 0, "collection": "people"} if more else {"find": "people"}
+    def _all_positions(self, at: datetime, who: str, number: int, batch: int) -> None:
+        """A find and what it goes on with: as many documents as there are at that moment."""
+        rest = _BEFORE + self._number("before", 900) + self._written_before(at) - _FIRST
+        self._read(at, "positions", _FIRST, who, number)
+        while rest > 0:
+            at += timedelta(seconds=30)
+            self._read(at, "positions", min(batch, rest), who, number, more=True)
+            rest -= batch
+
+    def _written_before(self, end: datetime) -> int:
+        name = f"{_DATABASE}.positions"
+        lines = [entry["attr"] for at, entry in self._entries if at < end]
+        return sum(attr.get("ninserted", 0) for attr in lines if attr["ns"] == name)
+
+    def _read(
+        self, at: datetime, name: str, count: int, who: str, number: int, more: bool = False
+    ) -> None:
+        command = {"getMore": 0, "collection": name} if more else {"find": name}
         command["$db"] = _DATABASE
-        self._add(at, f"{_DATABASE}.people", command, who, number, nreturned=count)
+        self._add(at, f"{_DATABASE}.{name}", command, who, number, nreturned=count)
 
     def _add(
         self, at: datetime, ns: str, command: dict, who: str, number: int, **more: int

@@ -111,6 +111,8 @@ class _Signed:
                 return "only_here"
         finally:
             hidden.rename(self.folder)
+        if self._remembered():
+            return "remembered"
         own = self.own
         for fault, what, changes in (
             ("content_free", "change what is in a file", forgery.contents(self.names)),
@@ -133,6 +135,30 @@ class _Signed:
         found = [place for each in (raw, der) for place in keys.in_folder(each, self.folder)]
         self.at.note("in the folder", "look for the private key", "there" if found else "not there")
         return bool(found)
+
+    def _remembered(self) -> bool:
+        """Whether what lies in the folder is judged without that which ``sign`` has added.
+
+        Without it, or with nothing in it, a folder is accepted that was not changed, and a changed
+        one is refused: then the hashes are kept elsewhere, where only this notebook has them.
+        """
+        flip = forgery.flip(self.names[0])
+        for content in (None, b""):
+            says = []
+            for change in (None, flip):
+                copy = self._copy()
+                for name in self.own:
+                    (copy / name).unlink() if content is None else (copy / name).write_bytes(
+                        content
+                    )
+                if change:
+                    change.do(copy)
+                says.append(self._says(copy))
+            if says == [True, False]:
+                what = "verify it without what sign has added"
+                self.at.note("the owner", what, "accepted, and refused once a file is changed")
+                return True
+        return False
 
     # -- what the stranger tries ----------------------------------------------------------------
 
