@@ -1,6 +1,7 @@
 """Answers to exercise 11 that are nobody's near miss: what each of them is told."""
 
 import os
+from collections import Counter
 
 import psycopg
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from leftopen.cases import tongren_api
 from leftopen.checks import back_end_lab as labs
 from leftopen.checks import close_the_back_end_login, exercise
+from leftopen.checks.question import Attempt
 from leftopen.checks.verdict import Kind
 
 NAME = "11_close_the_back_end"
@@ -161,27 +163,47 @@ def test_each_false_token_of_question_1_is_answered_with_401(ex):
     return found
 """
 
-    def judged(old="", new=""):
-        assert old in decode
-        text = decode.replace(old, new) if old else decode
+    def judged(*changes):
+        text = decode
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
         lab.backend.write("callers.py", head + text + last)
         return ex.check(1, lab)
 
     assert judged().kind is Kind.RIGHT
-    assert "answered with 401: refused (403)" in judged("(401)", "(403)").text
-    assert "ten minutes ago" in judged("leeway=0", "leeway=86400").text
-    text = judged("return found", "return fuond").text
+    assert "answered with 401: refused (403)" in judged(("(401)", "(403)")).text
+    assert "ten minutes ago" in judged(("leeway=0", "leeway=86400")).text
+    text = judged(("return found", "return fuond")).text
     assert "no good one does either" in text
     assert "NameError" in text
 
+    def compared(condition):
+        """The same, with issuer and audience compared by hand."""
+        by_hand = (f"issuer={task['issuer']!r}, audience={task['audience']!r}, ", "")
+        off = ('["exp"]', '["exp"], "verify_aud": False')
+        names = f"    i, a = {task['issuer']!r}, {task['audience']!r}\n"
+        refuse = f"{names}    if not ({condition}):\n        raise HTTPException(401)\n"
+        return judged(by_hand, off, ("    return found", f"{refuse}    return found"))
 
-FIRST_SERVER = """
+    exact = "found.get('iss') == i and found.get('aud') == a"
+    assert compared(exact).kind is Kind.RIGHT
+    for condition, words in (
+        ("found.get('iss') == i and found.get('aud', a) == a", "token without an audience"),
+        ("found.get('iss') == i and a in found.get('aud', '')", "service with a longer name"),
+        ("found.get('iss', i) == i and found.get('aud') == a", "one without an issuer"),
+        ("found.get('iss', '').startswith(i) and found.get('aud') == a", "with a longer name"),
+    ):
+        assert f"{words} is accepted" in compared(condition).text
+
+
+TWO_SERVERS = """
 from callers import caller
 from fastapi import HTTPException, Request
 from fastapi.security import HTTPBearer
 
-async def first_server(request: Request) -> None:
-    if "/1/" in request.url.path:
+async def two_servers(request: Request) -> None:
+    if "/1/" in request.url.path or "/2/" in request.url.path:
         caller(await HTTPBearer()(request))
 """
 
@@ -198,9 +220,11 @@ def test_what_question_2_calls_a_door(ex):
     assert "nothing there (404)" in ex.check(2, lab).text
     text = main.replace("dependencies=[Depends(caller)]", "")
     text = text.replace(".router, )", ".router)")
-    text = text.replace(".router)", ".router, dependencies=[Depends(first_server)])")
-    lab.backend.write("main.py", FIRST_SERVER + text)
-    assert "of server 2" in ex.check(2, lab).text
+    text = text.replace(".router)", ".router, dependencies=[Depends(two_servers)])")
+    lab.backend.write("main.py", TWO_SERVERS + text)
+    text = ex.check(2, lab).text
+    assert "/servers/1/passages of server 3, /servers/1/passages/stream of server 3" in text
+    assert "of server 2" not in text
 
 
 @pytest.mark.needs("postgres")
@@ -224,6 +248,93 @@ def test_a_login_of_question_5_gives_a_token_that_its_service_takes(ex):
         text = text.replace(old, new)
     lab.backend.write("callers.py", text)
     assert "its header has no kid" in ex.check(5, lab).text
+
+    def judged(*changes):
+        changed = text
+        for old, new in changes:
+            assert old in changed
+            changed = changed.replace(old, new)
+        lab.backend.write("callers.py", changed)
+        return ex.check(5, lab).text
+
+    known = f"""KEYS["{task["new"]}"], "HS256")"""
+    signs = (known, known.replace('"HS256")', f'"HS256", {{"kid": "{task["new"]}"}})'))
+    assert "somebody logged in: it gives no token at all" in judged(signs)
+    first = (known, 'KEYS[next(iter(KEYS))], "HS256", {"kid": next(iter(KEYS))})')
+    again = ('environ["TOKEN_KEYS"]', f"environ.get('TOKEN_KEYS', {json.dumps(keys)!r})")
+    assert "accepts a token of the new one, which" in judged(first, again)
+    each = f"{{'{task['new']}': os.environ['NEW'], '{task['previous']}': os.environ['OLD']}}"
+    lab.backend.set_environment(NEW=task["new_key"], OLD=task["previous_key"])
+    named = judged(first, ('json.loads(os.environ["TOKEN_KEYS"])', each))
+    assert "knows it by the old name alone" in named
+
+
+@pytest.mark.needs("postgres")
+def test_an_address_of_question_4_is_not_what_the_caller_writes(ex):
+    lab, task = ex.lab(4), ex.task(4)
+    files = {name: tongren_api.closed_backend()[name] for name in ("limits.py", "login.py")}
+    most = {"account": task["tries"], "address": task["tries_address"]}
+    header = 'request.headers.get("x-forwarded-for", request.client.host)'
+    for name, old, new in (
+        ("limits.py", '{"account": 5, "address": 20}', repr(most)),
+        ("login.py", "request.client.host", header),
+    ):
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+    files["main.py"] = lab.backend.read("main.py").replace(", debug=True", "")
+    lab.backend.write_files(files)
+    assert "the caller writes into a header" in ex.check(4, lab).text
+
+
+class Played:
+    """A login of question 4 that is played, and one address from which it is tried."""
+
+    retry_after = "60"
+
+    def __init__(self, address, task, failed, forgets="", of_nobody=True, refusals=False):
+        self.address, self.failed, self.refusals = address, failed, refusals
+        self.forgets, self.of_nobody = forgets, of_nobody
+        self.most = {"account": task["tries"], "address": task["tries_address"]}
+        self.known = {task["other"]: task["other_password"], task["account"]: task["password"]}
+        self.known["lobby-desk"] = task["password"][::-1]
+
+    def login(self, account, password, times=1, **headers):
+        who = {"account": account, "address": self.address}
+        return [self._once(who, password) for _ in range(times)]
+
+    def _once(self, who, password):
+        if any(self.failed[each] >= self.most[each[0]] for each in who.items()):
+            self.failed.update(who.items() if self.refusals else ())
+            return 429
+        if self.known.get(who["account"]) == password:
+            self.failed.pop((self.forgets, who.get(self.forgets)), None)
+            return 200
+        counted = {"address"} if not self.of_nobody and who["account"] not in self.known else who
+        self.failed.update((name, who[name]) for name in counted)
+        return 401
+
+
+@pytest.mark.parametrize("draw", range(4))
+@pytest.mark.parametrize(
+    ("how", "verdict", "words"),
+    [
+        ({}, "", ""),
+        ({"forgets": "account"}, "", ""),
+        ({"refusals": True}, "", ""),
+        ({"forgets": "address"}, "account_only", "begins anew after each good login"),
+        ({"of_nobody": False}, "tells_unknown", "and one that is not goes on"),
+    ],
+)
+def test_what_question_4_counts_and_for_whom(draw, how, verdict, words):
+    task = {"tries": 3 + draw % 2, "tries_address": 8 + draw // 2 * 2, "password": "fern"}
+    task |= {"account": "fern-desk", "other": "moss-desk", "other_password": "moss"}
+    failed = Counter()
+    here, outside = (Played(name, task, failed, **how) for name in ("here", "outside"))
+    for name in ("fern-desk", "nobody-desk"):
+        here.login(name, "wrong", 3)  # as many as were needed to compare their times
+    at = Attempt(task)
+    assert close_the_back_end_login._limits(at, outside, here) == verdict
+    assert words in str(at.values.get("how", ""))
 
 
 @pytest.mark.parametrize(

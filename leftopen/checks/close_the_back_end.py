@@ -18,7 +18,8 @@ from leftopen.lab import Lab
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
 
-_RESIDENTS, _BUILDINGS = "/servers/1/residents", "/servers/1/buildings"
+_SERVER = "/servers/1"
+_RESIDENTS, _BUILDINGS = f"{_SERVER}/residents", f"{_SERVER}/buildings"
 _COMPARE = (
     "Compare issuer, audience and algorithm with your task, letter by letter; and caller has to "
     "return what the token says."
@@ -81,8 +82,8 @@ def _confused(service: SignIn, about: dict) -> str:
     return f"{body}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
-def _forged(service: SignIn, manager: dict) -> dict[str, tuple[str, str]]:
-    """Each false token: the near miss of who accepts it -> what it is called, and the token."""
+def _forged(service: SignIn, manager: dict) -> list[tuple[str, str, str]]:
+    """Each false token: the near miss of who accepts it, what it is called, the token."""
     other = next(b for b in labs.HOMES if b != manager["building"])
     stranger = {"role": "manager", "building": other}
     is_hmac = service.algorithm == "HS256"
@@ -90,22 +91,25 @@ def _forged(service: SignIn, manager: dict) -> dict[str, tuple[str, str]]:
     now = int(time.time())
     old = {**manager, "iat": now - 1500, "exp": now - 600}
     confused = service.token(manager, algorithm="HS512") if is_hmac else _confused(service, manager)
-    return {
-        "no_signature": ("with its content changed", service.changed(manager, stranger)),
-        "other_key": ("signed with another key", service.token(manager, key=foreign)),
-        "alg_none": ("with the algorithm none", service.unsigned(manager)),
-        "other_algorithm": ("with another algorithm", confused),
-        "expired": ("that has expired", service.token(old)),
-        "no_expiry": ("that never expires", service.token(manager, without="exp")),
-        "other_audience": (
-            "for another service",
-            service.token({**manager, "aud": "parking"}),
-        ),
-        "other_issuer": (
-            "of another issuer",
-            service.token({**manager, "iss": "https://sign-in.example.test"}),
-        ),
-    }
+
+    def saying(**claims: str) -> str:
+        return service.token({**manager, **claims})
+
+    issuer, audience = service.issuer, service.audience
+    return [
+        ("no_signature", "with its content changed", service.changed(manager, stranger)),
+        ("other_key", "signed with another key", service.token(manager, key=foreign)),
+        ("alg_none", "with the algorithm none", service.unsigned(manager)),
+        ("other_algorithm", "with another algorithm", confused),
+        ("expired", "that has expired", service.token(old)),
+        ("no_expiry", "that never expires", service.token(manager, without="exp")),
+        ("other_audience", "for another service", saying(aud="parking")),
+        ("other_audience", "for a service with a longer name", saying(aud=f"{audience}-garage")),
+        ("other_audience", "without an audience", service.token(manager, without="aud")),
+        ("other_issuer", "of another issuer", saying(iss="https://sign-in.example.test")),
+        ("other_issuer", "of an issuer with a longer name", saying(iss=f"{issuer}.example.test")),
+        ("other_issuer", "without an issuer", service.token(manager, without="iss")),
+    ]
 
 
 def _token(at: Attempt, lab: PostgresLab) -> str:
@@ -119,20 +123,28 @@ def _token(at: Attempt, lab: PostgresLab) -> str:
         if status == 200:
             return "no_token"
     seen = {status}
-    for name, (words, token) in _forged(service, manager).items():
+    for name, words, token in _forged(service, manager):
         with Caller(at, f"with a token {words}", uri, token) as caller:
             status = caller.status(_RESIDENTS)
         if status == 200:
+            at.values["words"] = words
             return "no_signature" if name == "other_key" else name
         seen.add(status)
     with Caller(at, "with three words as a token", uri, "not.a.token") as caller:
         seen.add(caller.status(_RESIDENTS))
-    with Caller(at, "with a good token", uri, service.token(manager)) as caller:
-        status = caller.status(_RESIDENTS)
+    for building in sorted(labs.HOMES, key=lambda name: name != at.task["building"]):
+        good = service.token({"role": "manager", "building": building})
+        with Caller(at, f"with a good token of {building}'s manager", uri, good) as caller:
+            status, rows = caller.status(_RESIDENTS), caller.rows(_RESIDENTS)
         at.values["status"] = shown(status)
         at.values["next"] = _COMPARE if status < 500 else labs.last_words(lab.backend)
-        if status != 200 or not caller.rows(_RESIDENTS):
+        if status != 200 or not rows:
             return "nobody"
+        homes = ", ".join(sorted({str(row.get("building")) for row in rows}))
+        at.note(caller.label, "in which building these residents live", homes)
+        if homes != building:
+            at.values["seen"] = f"{building}'s manager is shown who lives in {homes}"
+            return "says_otherwise"
     at.values["status"] = ", ".join(shown(other) for other in sorted(seen - {401}))
     if seen != {401}:
         return "falls_over"
@@ -154,10 +166,10 @@ def _takes_another_key(at: Attempt, backend: Backend, service: SignIn, about: di
 
 # -- 2: every door ------------------------------------------------------------------------------
 
-_DOCS = ("/docs", "/redoc")
+_DOCS = ("/docs", "/redoc", "/docs/oauth2-redirect")
 _MAP = "/openapi.json"
-_STREAM = "/servers/1/passages/stream"
-_DATA = tuple(f"/servers/1/{name}" for name in ("buildings", "residents", "visitors", "passages"))
+_STREAM = f"{_SERVER}/passages/stream"
+_DATA = tuple(f"{_SERVER}/{name}" for name in ("buildings", "residents", "visitors", "passages"))
 
 
 def _doors_task(draw: Draw) -> Task:
@@ -199,8 +211,7 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         first = stranger.status("/")
         options = stranger.ask(_RESIDENTS, "OPTIONS")
         at.note("without a token", f"OPTIONS {_RESIDENTS}", shown(options.status_code))
-        # The other three servers stand for themselves: here they have no database behind them.
-        others = {p: stranger.status(p.replace("/1/", "/2/")) for p in (_RESIDENTS, _STREAM)}
+    others = [path for server in "234" for path in _of_another(at, uri, server)]
     with Caller(at, "with any word as a token", uri, "nonsense") as nonsense:
         believed = {path: nonsense.status(path) for path in (*_DATA, person, _STREAM)}
     written = SignIn(service.issuer, service.audience, 48 * "f").token({"role": "manager"})
@@ -213,8 +224,7 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         at.values["lost"] = ", ".join(path for path, status in may.items() if status != 200)
         return "shut_to_all"
     open_ = [path for path, status in got.items() if _tells(status)]
-    gone_on = [path for path, status in others.items() if status not in REFUSED]
-    open_ += [f"{path} of server 2" for path in gone_on if got[path] in REFUSED]
+    open_ += [f"{path} of server {n}" for path, n in others if got[path] in REFUSED]
     at.values["open"] = ", ".join(open_)
     if open_ == [_STREAM]:
         return "stream_open"
@@ -231,6 +241,16 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         return "stumbles"
     at.values["status"] = shown(first)
     return RIGHT if first == 200 else "front_shut"
+
+
+def _of_another(at: Attempt, uri: str, server: str) -> list[tuple[str, str]]:
+    """What lets a stranger on to another server, which has no database behind it here."""
+    with Caller(Attempt(at.task), "", uri) as stranger:
+        paths = (_RESIDENTS, f"{_SERVER}/passages", _STREAM)
+        got = {path: stranger.status(path.replace("/1/", f"/{server}/")) for path in paths}
+    what = f"GET residents, passages and the stream of server {server}"
+    at.note("without a token", what, ", ".join(map(shown, sorted(set(got.values())))))
+    return [(path, server) for path, status in got.items() if status not in REFUSED]
 
 
 def _tells(status: int) -> bool:

@@ -16,6 +16,16 @@ from leftopen.learner import Draw
 
 _RESIDENTS = "/servers/1/residents"
 _ISSUER, _AUDIENCE = "https://doors.tongren.test", "doors"
+_NO_START = "does not start, so its code knows the name"
+_NOT_BY_IT = "another key was set in the environment, and the service did not go by it"
+_KID_THERE = (
+    "another key of another name was set in the environment, and the service knows it by the old "
+    "name alone. A name is never used again, so the names belong there too"
+)
+_STANDS_THERE = (
+    "with no key in the environment it starts all the same, and accepts a token of the new one, "
+    "which many will read again"
+)
 
 
 def task(draw: Draw) -> Task:
@@ -85,7 +95,10 @@ def turned(at: Attempt, lab: PostgresLab) -> str:
     if less := _checked_no_more(at, uri, new, about):
         at.values["less"] = less
         return "checks_less"
-    return RIGHT if _follows(at, lab.backend, new, about) else "key_in_code"
+    if held := _held_by_code(at, lab.backend, new, about):
+        at.values["held"] = held
+        return "key_in_code"
+    return RIGHT
 
 
 def _try(at: Attempt, uri: str, what: str, token: str) -> int:
@@ -139,14 +152,42 @@ def _is_signed(token: str, service: SignIn) -> bool:
     return True
 
 
-def _follows(at: Attempt, backend: Backend, new: SignIn, about: dict) -> bool:
-    """Whether the service goes by another key, once its environment holds that one instead."""
-    later = SignIn(_ISSUER, _AUDIENCE, 24 * "ab", kid=new.kid)
-    changed = {n: v.replace(new.key, later.key) for n, v in backend.environment.items()}
+def _held_by_code(at: Attempt, backend: Backend, new: SignIn, about: dict) -> str:
+    """Which part the code has in the keys: what would have to be changed there for the next."""
+    later = SignIn(_ISSUER, _AUDIENCE, 24 * "ab", kid="2021-01")
+    variables = backend.environment
+    changed = {_next(name, new, later): _next(text, new, later) for name, text in variables.items()}
     try:
-        with twin(backend, **changed) as other:
-            accepted = _try(at, other.uri, "a later key of the environment", later.token(about))
-            old = _try(at, other.uri, "the key before it", new.token(about))
+        with twin(backend, without=variables, **changed) as other:
+            if fault := _goes_by(at, other.uri, new, later, about):
+                return fault
     except BadAnswer:
-        return False
-    return accepted == 200 and old != 200
+        return f"with another key of another name in the environment it {_NO_START}"
+    holding = [name for name, text in variables.items() if new.key in text]
+    try:
+        with twin(backend, without=holding) as other:
+            alone = _try(at, other.uri, "new, with no key in the environment", new.token(about))
+    except BadAnswer:
+        at.note("with no key in the environment", "start the service", "it does not start")
+        return ""
+    return _STANDS_THERE if alone == 200 else ""
+
+
+def _goes_by(at: Attempt, uri: str, new: SignIn, later: SignIn, about: dict) -> str:
+    """What is wrong with a service whose environment has a later key in place of the new one."""
+    accepted = _try(at, uri, "a later key, by a later kid, of the environment", later.token(about))
+    old = _try(at, uri, "the key before it", new.token(about))
+    if old == 200:
+        return _NOT_BY_IT
+    if accepted != 200:
+        renamed = SignIn(_ISSUER, _AUDIENCE, later.key, kid=new.kid).token(about)
+        by_name = _try(at, uri, "the later key, by the kid of new", renamed)
+        return _KID_THERE if by_name == 200 else _NOT_BY_IT
+    fault = _login(at, uri, (later, new))
+    return fault and f"a later key was set, by a later kid, and somebody logged in: {fault}"
+
+
+def _next(text: str, new: SignIn, later: SignIn) -> str:
+    """A variable's name or value, with the later key, and its kid, in place of the new ones."""
+    text = text.replace(new.key, later.key).replace(str(new.kid), str(later.kid))
+    return text.replace(str(new.kid).replace("-", "_"), str(later.kid).replace("-", "_"))

@@ -18,6 +18,12 @@ _THIRD = "lobby-desk"  # an account that is there, and of which no login fails
 _TRIES = 3  # of each kind
 _MINUTE = 60  # seconds
 _TICK = 0.01  # seconds: the step in which a system counts processor time
+_SURE = 3.0  # times as long, by the processor too: no busy moment explains that
+_NOT_THERE = "nobody-desk"
+_WRITTEN = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "True-Client-IP"), "203.0.113.9") | {
+    "Forwarded": "for=203.0.113.9"
+}
+"""Headers in which a proxy says whom it speaks for, and in which any caller can."""
 
 
 def task(draw: Draw) -> Task:
@@ -69,13 +75,13 @@ class _Door:
         self.seconds: list[float] = []
         self.retry_after = ""
 
-    def login(self, account: object, password: object, times: int = 1) -> list[int]:
+    def login(self, account: object, password: object, times: int = 1, **headers: str) -> list[int]:
         """Try so many times; keep the answers, and how long each took."""
         body = {"account": str(account), "password": str(password)}
         self.answers, self.seconds = [], []
         for _ in range(times):
             begin = time.perf_counter()
-            answer = self._caller.ask("/login", "POST", json=body)
+            answer = self._caller.ask("/login", "POST", json=body, headers=headers)
             self.seconds.append(time.perf_counter() - begin)
             words = answer.text.replace(str(account), "…")
             self.answers.append((answer.status_code, words))
@@ -97,18 +103,24 @@ def says_little(at: Attempt, lab: PostgresLab) -> str:
         return (
             _lets_in(at, _Door(here), service.uri)
             or _traces(at, outside)
-            or _tells_more_than_once(at, lab, _tells(at, _Door(here), service))
+            or _tells_surely(at, lab, _Door(here), service)
             or _limits(at, _Door(outside), _Door(here))
             or RIGHT
         )
 
 
-def _tells_more_than_once(at: Attempt, lab: PostgresLab, found: str) -> str:
-    """The same; of a clock it is believed only if each of three services says it."""
+def _tells_surely(at: Attempt, lab: PostgresLab, door: _Door, service: Backend) -> str:
+    """As _tells; of a clock in doubt it is believed only if each of three services says it."""
+    last = Attempt(at.task)
+    found = _tells(last, door, service)
     for _ in range(2):
-        if found == "tells_by_time":
-            with twin(lab.backend) as another, Caller(at, "again", another.uri) as here:
-                found = _tells(at, _Door(here), another)
+        if found != "tells_by_time" or last.values["sure"]:
+            break
+        last = Attempt(at.task)
+        with twin(lab.backend) as another, Caller(last, "again", another.uri) as here:
+            found = _tells(last, _Door(here), another)
+    at.tried += last.tried
+    at.values |= last.values
     return found
 
 
@@ -143,7 +155,7 @@ def _traces(at: Attempt, outside: Caller) -> str:
 
 def _tells(at: Attempt, door: _Door, service: Backend) -> str:
     """Whether an account that is there is told from one that is not."""
-    names = (str(at.task["account"]), "nobody-desk")
+    names = (str(at.task["account"]), _NOT_THERE)
     answers: list[list] = [[], []]
     waited, worked = [[], []], [0.0, 0.0]
     for _ in range(_TRIES):  # by turns, so that a busy moment of the machine meets both
@@ -158,11 +170,13 @@ def _tells(at: Attempt, door: _Door, service: Backend) -> str:
     if 429 in [status for status, _ in answers[0] + answers[1]]:
         return "too_early"
     if answers[0] != answers[1]:
+        at.values["how"] = _BY_WORDS
         return "tells_unknown"
     # What the processor did does not depend on how busy the machine is; but somebody may have
     # made both answers wait for the same time instead.
-    ratio = worked[1] / max(worked[0], _TICK)
-    alike = _near(ratio, 1.6) or _near(min(waited[1]) / min(waited[0]), 1.25)
+    ratio, waits = worked[1] / max(worked[0], _TICK), min(waited[1]) / min(waited[0])
+    alike = _near(ratio, 1.6) or _near(waits, 1.25)
+    at.values["sure"] = not (_near(ratio, _SURE) or _near(waits, _SURE))
     words = "about the same" if alike else "less time" if ratio < 1 else "more time"
     at.note("on this machine", "the time of the second, beside the first", words)
     at.values["longer"] = words
@@ -189,14 +203,25 @@ def _limits(at: Attempt, outside: _Door, here: _Door) -> str:
     at.note("as a stranger", "one more", str(more))
     at.note("as a stranger", "then the right one", str(closed))
     retry = outside.retry_after
-    sprayed = [outside.login(f"no-{n}-desk", "wrong")[0] for n in range(most)]
-    at.note("as a stranger", f"one try at each of {most} more accounts", _row(sprayed))
+    some = most - tries - 3  # the stranger had failed so often before, or twice more
+    few = [outside.login(f"no-{n}-desk", "wrong")[0] for n in range(some)]
+    (between,) = outside.login(_THIRD, _third_password(task))
+    sprayed = [outside.login(f"no-{n}-desk", "wrong")[0] for n in range(some, most)]
+    at.note("as a stranger", f"one try at each of {some} more accounts", _row(few))
+    at.note("as a stranger", f"log in as {_THIRD}, with the right one", str(between))
+    at.note("as a stranger", f"one try at each of {most - some} more", _row(sprayed))
+    (written,) = outside.login("no-header-desk", "wrong", **_WRITTEN)
+    at.note("as a stranger", "one more, with another address in X-Forwarded-For", str(written))
     third = here.login(_THIRD, _third_password(task))[0]
     at.note(f"as {_THIRD}, on this machine", "log in", str(third))
     (elsewhere,) = here.login(task["other"], task["other_password"])
     at.note("on this machine", f"the right one for {task['other']}", str(elsewhere))
-    few = sprayed[: most - tries - 3]  # the stranger had failed so often before, or twice more
-    if third != 200 or 429 in tried + few:
+    # _tells failed with it here before, and together that is less than an address may.
+    unknown = here.login(_NOT_THERE, "wrong", tries - _TRIES + 1)
+    at.note(
+        "on this machine", f"failure {tries + 1} of an account that is not there", str(unknown[-1])
+    )
+    if {between, third} != {200} or 429 in tried + few + unknown[:-1]:
         return "too_early"
     if closed == 200 and more != 429 and 429 not in sprayed:
         return "no_limit"
@@ -209,7 +234,37 @@ def _limits(at: Attempt, outside: _Door, here: _Door) -> str:
     if not (retry.isdigit() and 0 < int(retry) <= _MINUTE):
         at.values["how"] = "does not say when to come back"
         return "no_retry_after"
-    return "" if 429 in sprayed else "account_only"
+    if unknown[-1] != 429:
+        at.values["how"] = _BY_LIMIT.format(tries=tries)
+        return "tells_unknown"
+    if 429 in sprayed and written == 429:
+        return ""
+    anew = [outside.login(f"no-{most + n}-desk", "wrong")[0] for n in range(some + 1)]
+    how = _BY_HEADER if 429 in sprayed else _ANEW if 429 in anew else _NO_END
+    at.values["how"] = how.format(most=most)
+    return "account_only"
+
+
+_BY_WORDS = (
+    "the answers differ: an account that is there gets other words, or another status, than one "
+    "that is not"
+)
+_BY_LIMIT = (
+    "the limit tells it: an account that is there is closed after {tries} failures, and one that "
+    "is not goes on. Count each name, whoever has it or nobody"
+)
+_NO_END = (
+    "may try as many accounts as it likes, with one usual password each: more than {most} "
+    "failures, and no end"
+)
+_ANEW = (
+    "begins anew after each good login: whoever has one account tries all others, without end. A "
+    "good login may forget what failed for its own account, and nothing of its address"
+)
+_BY_HEADER = (
+    "is any that the caller writes into a header, such as X-Forwarded-For: another one each time, "
+    "and there is no end. Only a proxy of your own, which overwrites it, makes that true"
+)
 
 
 def not_protected(more: int, closed: int, elsewhere: int) -> str:

@@ -8,7 +8,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from leftopen import loopback
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import Attempt
 from leftopen.engines.backend import Backend
-from leftopen.errors import ConfigRefused
+from leftopen.errors import ConfigRefused, EngineFailed
 
 SECONDS = 8.0
 """How long one answer may take."""
@@ -167,20 +167,22 @@ def shown(status: int) -> str:
 
 
 @contextmanager
-def twin(backend: Backend, **environment: str) -> Iterator[Backend]:
+def twin(backend: Backend, without: Collection[str] = (), **environment: str) -> Iterator[Backend]:
     """A second service with the same code, for trials that the learner's own should not see.
 
     Args:
         backend: the learner's.
+        without: variables that it does not have.
         environment: variables in which it differs.
 
     Raises:
         BadAnswer: it does not start.
     """
     files: Mapping[str, str] = {name: backend.read(name) for name in backend.files}
+    kept = {name: text for name, text in backend.environment.items() if name not in without}
     try:
-        other = Backend(files, {**backend.environment, **environment})
-    except (ConfigRefused, OSError) as error:
+        other = Backend(files, {**kept, **environment})
+    except (ConfigRefused, EngineFailed, OSError) as error:
         raise BadAnswer(f"a second copy of your service does not start: {error}") from None
     try:
         yield other
