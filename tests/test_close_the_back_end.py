@@ -8,7 +8,7 @@ import pytest
 
 from leftopen.cases import tongren, tongren_api
 from leftopen.checks import back_end_lab as labs
-from leftopen.checks import close_the_back_end_login
+from leftopen.checks import close_the_back_end, close_the_back_end_login
 from leftopen.checks.forged_tokens import SignIn, pair
 from leftopen.checks.http_probe import Caller, must_run, twin
 from leftopen.checks.probe import BadAnswer
@@ -74,6 +74,37 @@ def test_a_good_token_is_good_and_each_forged_one_is_not(algorithm):
     assert judged(service.token(about, without="exp")) is jwt.MissingRequiredClaimError
     assert judged(service.token({**about, "aud": "garage"})) is jwt.InvalidAudienceError
     assert judged(service.token({**about, "exp": 1})) is jwt.ExpiredSignatureError
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA"])
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        (lambda iss, aud: (iss, aud) == ("https://a.test", "doors"), None),
+        (
+            lambda iss, aud: iss == "https://a.test" and aud in ("doors", None),
+            "without an audience",
+        ),
+        (lambda iss, aud: iss == "https://a.test" and "doors" in str(aud), "with a longer name"),
+        (lambda iss, aud: iss in ("https://a.test", None) and aud == "doors", "without an issuer"),
+        (lambda iss, aud: str(iss).startswith("https://a.test") and aud == "doors", "longer name"),
+    ],
+)
+def test_issuer_and_audience_are_compared_whole_and_asked_for(looks, told, algorithm):
+    private, public = pair("a word") if algorithm == "EdDSA" else (64 * "k", 64 * "k")
+    options = {"require": ["exp"], "verify_aud": False}
+
+    def lets_in(token):
+        try:
+            claims = jwt.decode(token, public, [algorithm], options)
+        except jwt.PyJWTError:
+            return False
+        return looks(claims.get("iss"), claims.get("aud"))
+
+    service = SignIn("https://a.test", "doors", private, algorithm)
+    forged = close_the_back_end._forged(service, {"role": "manager", "building": "A01"})
+    first = next((words for _, words, token in forged if lets_in(token)), None)
+    assert first == told or told in first
 
 
 # -- asking over HTTP ---------------------------------------------------------------------------
