@@ -9,7 +9,7 @@ from leftopen.checks import case_tongren_doors_claims as claims
 from leftopen.checks import case_tongren_doors_closing as closing
 from leftopen.checks import case_tongren_doors_figures as figures
 from leftopen.checks import case_tongren_doors_probe as probe
-from leftopen.checks.case_tongren_doors_server import Server, counts, morning, read
+from leftopen.checks.case_tongren_doors_server import Server, counts, morning, on_days, read
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.lab import Lab
@@ -48,7 +48,11 @@ def _count(at: Attempt, lab: Lab, passages: int) -> str:
         return RIGHT
     at.values["answer"] = passages
     found["nothing_found"] = 0
-    return next((name for name, value in found.items() if value == passages), "another_number")
+    if name := next((name for name, value in found.items() if value == passages), None):
+        return name
+    days = on_days(tables, at.task["house"])
+    at.values["days"] = {1: "one day", 2: "two days"}.get(days.get(passages, 0), "")
+    return "days_missing" if passages in days else "another_number"
 
 
 # -- 2: who comes each morning ---------------------------------------------------------------------
@@ -88,6 +92,8 @@ def _morning(at: Attempt, lab: Lab, found: dict) -> str:
         return _which_visitor(found["visitor"], right["number"], tables)
     if wrong == ["age"]:
         named = {right["year_age"]: "birthday_to_come", right["younger"]: "younger_one"}
+        if found["age"] in right["strangers"] and found["age"] not in named:
+            return "of_another_flat"
         return named.get(found["age"], "another_age")
     if wrong == ["minutes"]:
         return _which_minutes(found["minutes"], right["minutes"], right["others"])

@@ -63,6 +63,14 @@ _END = tuple(
         ("An entry late at night was marked as abnormal.", "TG22"),
     )
 )
+_ABOUT = {
+    "breach": "what is said of a break-in",
+    "full_log": "how much was recorded",
+    "claimed": "what somebody claims",
+    "engine": "the technology",
+    "end": "what nobody has told",
+    "reported": "what the report says plainly",
+}
 _ALL = (*_REPORTED, *_BREACH, *_FULL_LOG, *_CLAIMED, *_ENGINE, *_END)
 
 
@@ -76,6 +84,8 @@ def task(draw: Draw) -> Task:
 def check(at: Attempt, judged: dict) -> str:
     """For each letter the right word."""
     wrong = draft.judge(at, judged, _ALL, WORDS)
+    kinds = {s.kind for s in wrong.values()}
+    at.values["about"] = ", ".join(text for kind, text in _ABOUT.items() if kind in kinds)
     return _verdict(judged, wrong) if wrong else RIGHT
 
 

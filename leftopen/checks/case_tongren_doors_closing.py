@@ -7,16 +7,26 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from leftopen import loopback
+from leftopen.audit.postgres import hba
 from leftopen.checks.case_tongren_doors_server import DATABASES, SERVERS, Server, ask, expected
+from leftopen.checks.case_tongren_doors_stranger import (
+    ROUTES,
+    let_in_from,
+    reads,
+    routes_that_tell,
+    superuser_logins,
+    what_else,
+)
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.sql_probe import Who, operator
+from leftopen.errors import LeftOpenError
 from leftopen.lab import Lab
 from leftopen.lab_postgres import Connect, PostgresLab
 from leftopen.learner import Draw
 
 _NAMES = ("gate_writer", "door_log", "lift_and_gate", "entry_feed")
 _NEW = "left_open_tries_this"  # made for the try and dropped again; it may read every table
-_ROUTES = ("buildings", "residents", "visitors", "passages", "passages/stream")
 _INSERT = (
     "INSERT INTO passages (passage, at, building, door, direction, visitor, status) "
     "SELECT coalesce(max(passage), 0) + 1, now(), 'A01', 'main', 'in', 1, 'normal' FROM passages"
@@ -47,42 +57,55 @@ def _open(task: Task) -> PostgresLab:
 
 def _check(at: Attempt, lab: PostgresLab) -> str:
     """No record for a stranger, by either door; for the desk and for the doors' program, all."""
-    told = _routes_that_tell(lab)
+    told = routes_that_tell(lab)
     account = at.task["account"]
     with _new_account(lab):
         accounts = {"postgres": "postgres", account: account, "a new account": _NEW}
         ways = {
-            (shown, name): _reads(at, lab, who, name)
+            (shown, name): reads(at, lab, who, name)
             for shown, who in accounts.items()
             for name in DATABASES
         }
-    beyond = [] if all(ways.values()) else _superuser_logins(at, lab)
-    if lab.is_as_found and len(told) == len(_ROUTES) and all(ways.values()):
-        return UNTOUCHED
+        beyond = [] if all(ways.values()) else superuser_logins(at, lab)
+        if lab.is_as_found and len(told) == len(ROUTES) and all(ways.values()):
+            return UNTOUCHED
+        shown = _note(at, told, ways, beyond)
+        open_ = bool(told) or any(ways.values()) or bool(beyond)
+        more = None if open_ else what_else(at, lab, list(accounts.values()))
     there, all_rows = _passages(lab), expected(at.task["number"])
-    shown = ", ".join(told) if 0 < len(told) < len(_ROUTES) else "records" if told else "refused"
-    at.note("as a stranger", "ask the service for records", shown)
-    for (who, name), reads in ways.items():
-        at.note("as a stranger", f"read {name} as {who}", "accepted" if reads else "refused")
-    for who, name in beyond:
-        at.note("as a stranger", f"log in to {name} as {who}, a superuser", "accepted")
     desk, writes = _desk(at, lab), _writes(at, lab, account)
     kept = "all are there" if there >= all_rows else f"{there} of {all_rows}"
     at.note("as the operator", "count the passages", kept)
     at.values.update(there=there, expected=all_rows, routes=shown, account=account)
     if there < all_rows:
         return "emptied"
-    if told or any(ways.values()) or beyond:
+    if open_:
         return _which_is_open(at, lab, told, ways, beyond)
     if (lab.is_exposed and not lab.outside.is_open) or _unplugged(lab):
         return "relay_shut"
-    if _without_an_address(lab):
-        return "no_address"
+    if more := more or _not_at_its_address(at, lab):
+        return more
     if not desk and not writes:
         return "everybody_refused"
     if not desk:
         return "desk_refused" if lab.backend.is_running else "service_stopped"
     return RIGHT if writes else "doors_refused"
+
+
+def _note(
+    at: Attempt,
+    told: list[str],
+    ways: dict[tuple[str, str], bool],
+    beyond: list[tuple[str, str]],
+) -> str:
+    """What the first stranger gets, noted; and what the service gave, in words."""
+    shown = ", ".join(told) if 0 < len(told) < len(ROUTES) else "records" if told else "refused"
+    at.note("as a stranger", "ask the service for records", shown)
+    for (who, name), read in ways.items():
+        at.note("as a stranger", f"read {name} as {who}", "accepted" if read else "refused")
+    for who, name in beyond:
+        at.note("as a stranger", f"log in to {name} as {who}, a superuser", "accepted")
+    return shown
 
 
 def _which_is_open(
@@ -95,13 +118,13 @@ def _which_is_open(
     if told and (any(ways.values()) or beyond):
         return "nothing_closed" if lab.is_in_force else "not_restarted"
     if told:
-        return "service_left" if len(told) == len(_ROUTES) else "some_routes_left"
+        return "service_left" if len(told) == len(ROUTES) else "some_routes_left"
     if not lab.is_in_force:
         return "not_restarted"
     if all(ways.values()):
-        return "database_left"
-    accounts = sorted({who for (who, _), reads in ways.items() if reads})
-    databases = sorted({name for (_, name), reads in ways.items() if reads})
+        return "database_left" if let_in_from(lab, hba.ANYWHERE) else "loopback_range"
+    accounts = sorted({who for (who, _), read in ways.items() if read})
+    databases = sorted({name for (_, name), read in ways.items() if read})
     if not accounts:
         at.values.update(others=" and ".join(sorted({name for _, name in beyond})))
         return "superuser_left"
@@ -123,54 +146,6 @@ def _new_account(lab: PostgresLab) -> Iterator[None]:
             yield
         finally:
             connection.execute(drop)
-
-
-def _superuser_logins(at: Attempt, lab: PostgresLab) -> list[tuple[str, str]]:
-    """As which superuser a stranger gets into which database that is no door log.
-
-    From there a superuser runs programs on the server (COPY ... FROM PROGRAM), and so reads all.
-    """
-    asked = (
-        "SELECT rolname, datname FROM pg_roles, pg_database WHERE rolsuper AND rolcanlogin "
-        "AND datallowconn AND datname <> ALL(%s) ORDER BY rolname, datname"
-    )
-    with operator(lab) as connection:
-        pairs = connection.execute(asked, [list(DATABASES)]).fetchall()
-    return [(who, name) for who, name in pairs if _gets_in(at, lab, who, name)]
-
-
-def _gets_in(at: Attempt, lab: PostgresLab, account: str, database: str) -> bool:
-    with Who(at, "as a stranger", lab, (account, ""), database, outside=True) as stranger:
-        try:
-            return stranger.why_not() is None
-        except psycopg.Error:  # nothing answers
-            return False
-
-
-def _routes_that_tell(lab: PostgresLab) -> list[str]:
-    """The routes by which the service gives records to a stranger."""
-    if not lab.backend.is_running:
-        return []
-    told = []
-    for route in _ROUTES:
-        path = f"{lab.backend.outside.uri}/servers/{SERVERS[0]}/{route}"
-        with (
-            contextlib.suppress(httpx.HTTPError),
-            httpx.stream("GET", path, timeout=5, trust_env=False) as answer,
-        ):
-            stream = answer.headers.get("content-type", "").startswith("text/event-stream")
-            if answer.status_code == 200 and (stream or answer.read() not in (b"[]", b"{}")):
-                told.append(route)
-    return told
-
-
-def _reads(at: Attempt, lab: PostgresLab, account: str, database: str) -> bool:
-    """Whether a stranger with the name of an account reads a passage of a database."""
-    with Who(at, "as a stranger", lab, (account, ""), database, outside=True) as stranger:
-        try:
-            return bool(stranger.run("SELECT 1 FROM passages LIMIT 1"))
-        except psycopg.Error:  # nothing answers, or it is no database any more
-            return False
 
 
 def _desk(at: Attempt, lab: PostgresLab) -> bool:
@@ -201,15 +176,33 @@ def _writes(at: Attempt, lab: PostgresLab, account: str) -> bool:
     return can
 
 
-def _without_an_address(lab: PostgresLab) -> bool:
-    """Whether PostgreSQL reads from its files that it is to listen on no address at all.
+def _not_at_its_address(at: Attempt, lab: PostgresLab) -> str | None:
+    """Whether a program is told to listen, and not at 127.0.0.1, where it is asked.
 
-    Then no client comes by TCP, not even from the same machine. The lab's server listens all the
-    same, so that this cannot be tried, and the near miss says so.
+    The lab's programs listen there all the same, so that this cannot be tried, and the near misses
+    say so.
     """
     asked = "SELECT setting FROM pg_file_settings WHERE name = 'listen_addresses' ORDER BY seqno"
-    with contextlib.suppress(psycopg.Error), operator(lab) as connection:
-        return [row[0].strip() for row in connection.execute(asked)][-1:] == [""]
+    with operator(lab) as connection:
+        told = [word for (word,) in connection.execute(asked)][-1:] or ["localhost"]
+    if not told[0].strip():
+        return "no_address"
+    addresses = {
+        "listen_addresses": told[0],
+        "UVICORN_HOST": lab.backend.environment["UVICORN_HOST"],
+    }
+    for setting, written in addresses.items():
+        if not any(_is_here(entry.strip()) for entry in written.split(",")):
+            at.values.update(setting=setting, written=written)
+            return "other_address"
+    return None
+
+
+def _is_here(entry: str) -> bool:
+    if entry in ("*", "0.0.0.0"):
+        return True
+    with contextlib.suppress(LeftOpenError):
+        return loopback.HERE in loopback.addresses(entry)
     return False
 
 

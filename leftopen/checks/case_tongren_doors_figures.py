@@ -36,6 +36,8 @@ def _check(at: Attempt, share: float) -> str:
         at.note("a full log", f"{people:,.0f} people × {rate} a day × {days}", f"{full:,.0f} rows")
         return RIGHT
     at.values["answer"] = f"{share:,.4g}"
+    if share == round(100 * records / full):
+        return "rounded_too_far"
     for name, value in mistakes(people, records, rate, days).items():
         if _is(share, value):
             return name

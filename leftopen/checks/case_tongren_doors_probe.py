@@ -1,6 +1,7 @@
 """Exercise 03, question 5: a function that says which of two doors stand open.
 
-It is called in five states of the learner's own lab, and afterwards all is as it was.
+It is called in five states of the learner's own lab, and once with a page that asks for a login in
+place of the service. Afterwards all is as it was, unless the function changed it.
 """
 
 import contextlib
@@ -8,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FunctionType
 
-from leftopen.checks.case_tongren_doors_server import DATABASES, Server
+from leftopen import loopback
+from leftopen.checks.case_tongren_doors_server import DATABASES, TABLES, Server, expected
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.sql_probe import operator
@@ -29,10 +32,13 @@ _CLOSED = "listen_addresses = 'localhost'"
 
 @dataclass(frozen=True)
 class _State:
-    """A state of the lab: what it is called, how it is made, and which doors are open in it."""
+    """A state of the lab: what it is called, how it is made, and which doors are open in it.
+
+    What makes it may give an address to ask in place of the service's.
+    """
 
     name: str
-    made: Callable[[PostgresLab], contextlib.AbstractContextManager]
+    made: Callable[[PostgresLab], contextlib.AbstractContextManager[str | None]]
     open: frozenset[str]
 
 
@@ -76,14 +82,50 @@ def _database_closed(lab: PostgresLab) -> Iterator[None]:
         lab.configure(before, replace=True)
 
 
+class _AsksForALogin(BaseHTTPRequestHandler):
+    """Status 401 for whatever is asked, with a sentence that speaks of passages."""
+
+    def do_GET(self) -> None:
+        """Answer, as FastAPI words a refusal."""
+        page = b'{"detail":"Log in to read a passage, or all passages."}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("WWW-Authenticate", "Bearer")
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else page)
+
+    do_HEAD = do_POST = do_GET  # noqa: N815 - the names that http.server looks for
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing into the learner's notebook."""
+
+
+@contextlib.contextmanager
+def _login_page(lab: PostgresLab) -> Iterator[str]:
+    server = ThreadingHTTPServer((loopback.HERE, 0), _AsksForALogin, bind_and_activate=False)
+    server.socket.close()
+    server.socket = loopback.listen()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://{loopback.HERE}:{server.socket.getsockname()[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 _AS_FOUND = "as it was found"
 _REFUSED, _EMPTY = "the database refuses every login", "not one passage on server 1"
 _STOPPED, _SHUT = "the service stopped", "the database closed to the outside"
+_LOGIN = "a page with status 401 in place of the service"
 _STATES = (
-    _State(_AS_FOUND, contextlib.nullcontext, frozenset(WORDS)),
+    _State(_AS_FOUND, lambda _: contextlib.nullcontext(), frozenset(WORDS)),
     _State(_REFUSED, _refusing, frozenset()),
     _State(_EMPTY, _emptied, frozenset()),
     _State(_STOPPED, _service_stopped, frozenset({DATABASE})),
+    _State(_LOGIN, _login_page, frozenset({DATABASE})),
     _State(_SHUT, _database_closed, frozenset({SERVICE})),
 )
 _MISSES = {
@@ -97,6 +139,7 @@ _MISSES = {
     (_EMPTY, frozenset({DATABASE})): "nothing_in_it",
     (_EMPTY, frozenset(WORDS)): "nothing_in_it",
     (_STOPPED, frozenset()): "service_speaks_for_both",
+    (_LOGIN, frozenset(WORDS)): "login_page_believed",
     (_SHUT, frozenset()): "database_speaks_for_both",
 }
 
@@ -105,14 +148,13 @@ class _Failed(Exception):
     """The learner's function raised: what."""
 
 
-def _call(at: Attempt, open_doors: FunctionType, lab: PostgresLab) -> frozenset[str]:
-    """What the learner's function returns.
+def _call(at: Attempt, open_doors: FunctionType, service: str, database: str) -> frozenset[str]:
+    """What the learner's function returns for two addresses.
 
     Raises:
         _Failed: it raised.
         BadAnswer: it returns no set of texts, or does not end in time.
     """
-    service, database = lab.backend.outside.uri, lab.outside.uri_as("postgres", "", DATABASES[0])
     found: list[object] = []
 
     def run() -> None:
@@ -146,15 +188,18 @@ def _call(at: Attempt, open_doors: FunctionType, lab: PostgresLab) -> frozenset[
 
 def _check(at: Attempt, lab: PostgresLab, open_doors: FunctionType) -> str:
     """The right doors in each of the states."""
-    if not (lab.is_as_found and lab.backend.is_running and lab.backend.outside.is_open):
+    ready = lab.is_as_found and lab.backend.is_running and lab.backend.outside.is_open
+    before = _rows(lab)
+    if not ready or before["passages"][0] != expected(at.task["number"]):
         raise BadAnswer(
             "This lab is no longer as it was found. Run lab = ex.lab(5) again; your function can "
             "stay"
         )
+    database = lab.outside.uri_as("postgres", "", DATABASES[0])
     for state in _STATES:
-        with state.made(lab):
+        with state.made(lab) as service:
             try:
-                named = _call(at, open_doors, lab)
+                named = _call(at, open_doors, service or lab.backend.outside.uri, database)
             except _Failed as failed:
                 at.note(f"your function, {state.name}", "say what is open", f"{failed}")
                 at.values.update(error=str(failed), state=state.name)
@@ -162,10 +207,26 @@ def _check(at: Attempt, lab: PostgresLab, open_doors: FunctionType) -> str:
                 no_json = isinstance(failed.__cause__, ValueError) and state.name == _REFUSED
                 return "trouble_is_no_page" if no_json else "closed_is_no_answer"
         at.note(f"your function, {state.name}", "say what is open", _shown(named))
+        if changed := [table for table, rows in _rows(lab).items() if rows != before[table]]:
+            at.note("as the operator", f"compare the table {changed[0]} with before", "changed")
+            at.values.update(table=changed[0], state=state.name)
+            return "records_changed"
         if named != state.open:
             at.values.update(state=state.name, named=_shown(named), right=_shown(state.open))
             return _MISSES.get((state.name, named), "other_doors")
     return RIGHT
+
+
+def _rows(lab: PostgresLab) -> dict[str, list[int]]:
+    """For each table, how many rows all databases have, and a sum that changes with any of them."""
+    found = {table: [0, 0] for table in TABLES}
+    for database in DATABASES:
+        with operator(lab, database) as connection:
+            for table, sums in found.items():
+                asked = f"SELECT count(*), coalesce(sum(hashtext(t::text)), 0)::int8 FROM {table} t"
+                for n, number in enumerate(connection.execute(asked).fetchone()):
+                    sums[n] += number
+    return found
 
 
 def _shown(named: frozenset[str]) -> str:

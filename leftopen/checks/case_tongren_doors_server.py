@@ -4,6 +4,7 @@ It is drawn from one number, and so is what is asked about it: a house, and a fl
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from datetime import date
 
@@ -25,7 +26,8 @@ SUNDAY = date(2020, 8, 16)
 TABLES = ("residents", "visitors", "passages")
 
 # Servers on which each mistake has an answer of its own. So few that the suite can try them all.
-_NUMBERS = (104, 105, 111, 116, 118, 120)
+_NUMBERS = (101, 120, 132, 138, 177, 194)
+_PAGE = 100  # rows of a page of residents, unless more are asked for
 _ALL = 1_000_000  # rows of a page, more than there are
 _SECONDS = 20.0
 
@@ -108,6 +110,26 @@ def counts(tables: Mapping[str, pd.DataFrame], house: str) -> dict[str, int]:
     }
 
 
+def on_days(tables: Mapping[str, pd.DataFrame], house: str) -> dict[int, int]:
+    """The visitors' passages of a house, where one day or two days are left out.
+
+    Args:
+        tables: the tables of its server.
+        house: its name.
+
+    Returns:
+        Number -> on how many days that many were counted.
+    """
+    passages = tables["passages"]
+    guests = passages[(passages["building"] == house) & passages["visitor"].notna()]
+    by_day = guests["at"].dt.date.value_counts().to_list()
+    return {
+        sum(chosen): days
+        for days in range(1, len(by_day))
+        for chosen in itertools.combinations(by_day, days)
+    }
+
+
 @functools.cache
 def _houses(number: int) -> list[tuple[int, str]]:
     """Server and house, where no mistake gives the right number by chance."""
@@ -121,7 +143,8 @@ def _houses(number: int) -> list[tuple[int, str]]:
 
 
 def _tells_apart(found: dict[str, int]) -> bool:
-    return found["all_passages"] > 300 and len(set(found.values())) == len(found)
+    apart = len(set(found.values())) == len(found) and 0 not in found.values()
+    return found["all_passages"] > 300 and apart
 
 
 def morning(tables: Mapping[str, pd.DataFrame], flat: str) -> dict[str, object]:
@@ -133,8 +156,9 @@ def morning(tables: Mapping[str, pd.DataFrame], flat: str) -> dict[str, object]:
 
     Returns:
         ``visitor``, ``number``, ``age``, ``year_age`` (years without regard to the birthday),
-        ``younger`` (the age of another resident, or ``None``), ``minutes`` and ``others`` (the
-        minutes of the other days).
+        ``younger`` (the age of another resident, or ``None``), ``strangers`` (the age of the
+        oldest on the server, and on its first page), ``minutes`` and ``others`` (the minutes of
+        the other days).
     """
     passages = tables["passages"]
     here = passages[(passages["flat"] == flat) & passages["visitor"].notna()]
@@ -152,9 +176,14 @@ def morning(tables: Mapping[str, pd.DataFrame], flat: str) -> dict[str, object]:
         "age": ages[0],
         "year_age": SUNDAY.year - born[0].year,
         "younger": ages[-1] if len(ages) > 1 else None,
+        "strangers": tuple(_age(_oldest(rows)) for rows in (residents, residents.head(_PAGE))),
         "minutes": minutes.pop(SUNDAY),
         "others": tuple(minutes.values()),
     }
+
+
+def _oldest(residents: pd.DataFrame) -> date:
+    return pd.to_datetime(residents["born"]).dt.date.min()
 
 
 def _age(born: date) -> int:
@@ -179,7 +208,11 @@ def _flats(number: int) -> list[tuple[int, str]]:
 def _is_clear(found: dict) -> bool:
     """Whether two people of different ages live there, and no mistake gives a right answer."""
     ages = (found["age"], found["year_age"], found["younger"])
+    if found["age"] in found["strangers"]:
+        return False
+    spans = (found["minutes"], *found["others"])
     apart = all(abs(found["minutes"] - other) > 3 for other in found["others"])
+    apart &= all(abs(sum(spans) / len(spans) - each) > 2 for each in spans)
     return None not in ages and len(set(ages)) == len(ages) and apart
 
 
