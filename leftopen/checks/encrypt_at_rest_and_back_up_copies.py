@@ -74,7 +74,7 @@ def copies_lab(task: Task) -> PostgresLab:
     )
     lab = sql_lab.open_lab(
         f"CREATE INDEX residents_by_number ON residents (id_number); "
-        f"CREATE TABLE {table} AS TABLE residents; ANALYZE; {searches}",
+        f"CREATE TABLE {table} AS TABLE residents; ANALYZE residents; {searches}",
         config=_CONFIG,
     )
     try:
