@@ -147,6 +147,15 @@ def test_nothing_to_seal_is_told(tmp_path, key):
     assert not (tmp_path / "a.age").exists()
 
 
+def test_a_folder_that_is_not_there_is_named_as_the_cause(folder, tmp_path, key):
+    sealed = backup.seal(folder, tmp_path / "a.age", str(key.to_public()))
+    gone = tmp_path / "gone"
+    with pytest.raises(DataError, match="is not there; make it first"):
+        backup.seal(folder, gone / "b.age", str(key.to_public()))
+    with pytest.raises(DataError, match="is not there; make it first"):
+        backup.open_sealed(sealed, str(key), gone / "back")
+
+
 def test_a_full_disk_leaves_nothing_behind(folder, tmp_path, key):
     target = tmp_path / "a.age"
     with full_disk(100_000), pytest.raises(DataError, match="Free some space") as error:

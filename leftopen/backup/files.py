@@ -79,9 +79,12 @@ def _told(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        advice = "Free some space, or choose another folder"
+        if isinstance(error, FileNotFoundError):
+            advice = "The folder that it was to be in is not there; make it first"
         raise DataError(
-            f"{target} could not be written: {error.strerror or error}. Free some space, or choose "
-            "another folder; nothing was left behind."
+            f"{target} could not be written: {error.strerror or error}. {advice}; nothing was left "
+            "behind."
         ) from error
 
 

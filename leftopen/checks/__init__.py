@@ -19,6 +19,7 @@ from leftopen.lab import Lab
 
 CHECK_SECONDS = 60.0
 _PUT_BACK_SECONDS = 15.0
+_KINDS = {Callable: "`function`", float: "a number"}
 _RIGHT_TEXT = "Each thing that was tried came out as it should."
 
 
@@ -164,11 +165,11 @@ class Exercise:
                 return Verdict(Kind.NOT_ATTEMPTED, text)
         for (name, wanted), given in zip(asks.items(), answer, strict=True):
             if not isinstance(given, wanted) or (wanted is not bool and isinstance(given, bool)):
-                named = "function" if wanted is Callable else wanted.__name__
+                named = _KINDS.get(wanted) or f"`{wanted.__name__}`"
                 return Verdict(
                     Kind.ERROR,
                     f"The type of `{name}` is `{type(given).__name__}`, and the question asks for "
-                    f"`{named}`. Nothing was tried. The call is {call}.",
+                    f"{named}. Nothing was tried. The call is {call}.",
                 )
             if isinstance(given, Lab) and not given.is_running:
                 return _blocked(given)
