@@ -88,6 +88,11 @@ def test_every_way_into_the_database_and_each_right_of_the_service_counts(ex):
     assert "from outside, as api, postgres, to accounts, without a password" in told(
         f"{one}\n{shut}"
     )
+    for refused in ("127.0.0.2/32", "127.0.0.0/8"):  # that stranger alone, or this lab's alone
+        lines = f"host all all {refused} reject\nhost all all all trust"
+        assert "lets a stranger in from outside, as" in told(
+            f"host all all 127.0.0.1/32 scram-sha-256\n{lines}"
+        )
     copying = "host replication all 127.0.0.1/32 trust"
     assert "comes in without a password, as postgres, to replication" in told(f"{copying}\n{shut}")
     if os.name == "posix":

@@ -12,12 +12,12 @@ from leftopen.audit.postgres import hba
 from leftopen.checks.case_tongren_doors_server import DATABASES, SERVERS, Server, ask, expected
 from leftopen.checks.case_tongren_doors_stranger import (
     ROUTES,
-    let_in_from,
     reads,
     routes_that_tell,
     superuser_logins,
     what_else,
 )
+from leftopen.checks.elsewhere import let_in_from
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Question, Task
 from leftopen.checks.sql_probe import Who, operator
 from leftopen.errors import LeftOpenError

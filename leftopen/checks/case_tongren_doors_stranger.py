@@ -5,7 +5,7 @@ cannot come to loopback are judged by the server's own reading of its lines.
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,18 +13,15 @@ import psycopg
 
 from leftopen import loopback
 from leftopen.audit.postgres import hba
-from leftopen.audit.postgres.look import PostgresLook
-from leftopen.audit.shared import Target
 from leftopen.checks.case_tongren_doors_server import DATABASES, SERVERS
+from leftopen.checks.elsewhere import COPIES, SECOND, another_stranger, let_in_from
 from leftopen.checks.question import Attempt
 from leftopen.checks.sql_probe import Who, operator
 from leftopen.lab_postgres import PostgresLab
 
 ROUTES = ("buildings", "residents", "visitors", "passages", "passages/stream")
 _LABEL = "as a stranger"
-_SECOND = "127.53.0.9"  # an address that nobody was told
 _OTHER = "as a stranger from another address"
-_COPIES = "replication"
 _CLAIMS = {
     "X-Forwarded-For": loopback.HERE,
     "X-Real-IP": loopback.HERE,
@@ -105,21 +102,8 @@ def what_else(at: Attempt, lab: PostgresLab, accounts: Collection[str]) -> str |
     return next((name for name, found in gets.items() if found), None)
 
 
-@contextlib.contextmanager
-def _another(lab: PostgresLab) -> Iterator[None]:
-    """Strangers come from a second address. Where the system has none, it is the first again."""
-    doors = (lab.outside, lab.backend.outside)
-    for door in doors:
-        door.source = _SECOND
-    try:
-        yield
-    finally:
-        for door in doors:
-            door.source = None
-
-
 def _from_another_address(at: Attempt, lab: PostgresLab, accounts: Collection[str]) -> bool:
-    with _another(lab):
+    with another_stranger(lab.outside, lab.backend.outside):
         told = routes_that_tell(lab)
         read = [f"{name} as {who}" for who in accounts for name in DATABASES
                 if reads(at, lab, who, name)]  # fmt: skip
@@ -127,7 +111,7 @@ def _from_another_address(at: Attempt, lab: PostgresLab, accounts: Collection[st
     at.note(_OTHER, "ask the service for records", ", ".join(told) or "refused")
     at.note(_OTHER, "log in to each database", f"accepted: {read[0]}" if read else "refused")
     how = ["gets records from the service"] * bool(told) + [f"enters {one}" for one in read[:1]]
-    at.values.update(address=_SECOND, how=" and ".join(how))
+    at.values.update(address=SECOND, how=" and ".join(how))
     return bool(how)
 
 
@@ -150,7 +134,7 @@ def _copies(at: Attempt, lab: PostgresLab) -> bool:
     with operator(lab) as connection:
         names = sorted(name for (name,) in connection.execute(asked))
     found = [name for name in names if _gets_in(at, lab, name, DATABASES[0], replication="true")]
-    with _another(lab):
+    with another_stranger(lab.outside, lab.backend.outside):
         found += [n for n in names if _gets_in(at, lab, n, DATABASES[0], replication="true")]
     at.note(_LABEL, "copy the whole server", f"accepted as {found[0]}" if found else "refused")
     at.values.update(who=" and ".join(dict.fromkeys(found)))
@@ -164,36 +148,8 @@ def _from_afar(at: Attempt, lab: PostgresLab) -> bool:
         at.note(label, "let in other addresses without a password", "no line")
         return False
     rule, client = found
-    what = "copies of the whole server" if client.database == _COPIES else client.database
+    what = "copies of the whole server" if client.database == COPIES else client.database
     at.note(label, "let in other addresses without a password", rule.text)
     at.values.update(number=rule.line, written=rule.text)
     at.values.update(what=f"{client.role} from {client.place} to {what}")
     return True
-
-
-def let_in_from(lab: PostgresLab, *places: str) -> tuple[hba.Rule, hba.Client] | None:
-    """The first line that lets in a client from afar who says a name, and that client.
-
-    Of loopback's own addresses nothing is said here, since those can be tried.
-
-    Args:
-        lab: the server.
-        places: ``hba.ANYWHERE``, ``hba.NAMED``.
-    """
-    look = PostgresLook(Target(loopback.HERE, lab.inside.port, lab))
-    try:
-        roles = {name: role for name, role in look.roles.items() if role.logs_in}
-        every = [*look.databases, "template1"]
-        goals = {
-            name: [*every, _COPIES] if role.superuser or role.replicates else every
-            for name, role in roles.items()
-        }
-        groups = {name: role.groups for name, role in roles.items()}
-        found = hba.reaches(look.rules, groups, goals, look.setting("ssl") == "on", in_a_lab=False)
-    finally:
-        look.close()
-    for reach in found:
-        clients = reach.those(*places)
-        if reach.rule.method == hba.ASKS_NOTHING and clients:
-            return reach.rule, clients[0]
-    return None

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 import psycopg
 
 from leftopen import loopback
+from leftopen.audit.postgres import hba
 from leftopen.cases import tongren, tongren_api
 from leftopen.checks import back_end_lab as labs
 from leftopen.checks import sql_probe
+from leftopen.checks.elsewhere import another_stranger, let_in_from
 from leftopen.checks.forged_tokens import SignIn
 from leftopen.checks.http_probe import Caller, must_run, shown
 from leftopen.checks.question import RIGHT, UNTOUCHED, Attempt, Task
 from leftopen.lab_postgres import PostgresLab
 from leftopen.learner import Draw
+from leftopen.outside import Outside
 
 _SERVER = "/servers/1"
 _RESIDENTS, _PASSAGES = f"{_SERVER}/residents", f"{_SERVER}/passages?limit=1000"
@@ -88,7 +91,7 @@ def decides(at: Attempt, lab: PostgresLab) -> str:
         place, others = str(lab.inside.folder), [name for name in accounts if name != "postgres"]
         by_socket = "on this machine, by the socket"
         at_home += _trusts(at, by_socket, lab.inside.port, others, databases, place)
-    if from_outside := _trusts(at, "from outside", lab.outside.port, accounts, databases):
+    if from_outside := _from_outside(at, lab, accounts, databases):
         at.values["who"] = from_outside[0]
         return UNTOUCHED if labs.is_untouched(lab, _files()) else "still_trust"
     if at_home:
@@ -129,14 +132,30 @@ def _of_its_own(operator: psycopg.Connection) -> str:
     return sql_probe.words(words)
 
 
+def _from_outside(
+    at: Attempt, lab: PostgresLab, accounts: Sequence[str], databases: Sequence[str]
+) -> list[str]:
+    """As :func:`_trusts`, for strangers of every address."""
+    found = _trusts(at, "from outside", lab.outside.port, accounts, databases, also=lab.outside)
+    if not found and lab.is_exposed and (far := let_in_from(lab, hba.ANYWHERE, hba.NAMED)):
+        rule, client = far
+        found = [f"as {client.role}, to {client.database}, by the line `{rule.text}`"]
+        at.note("as the server reads its lines", "let in strangers from afar", f"let in {found[0]}")
+    return found
+
+
 def _trusts(
     at: Attempt, where: str, port: int, accounts: Sequence[str], databases: Sequence[str],
-    host: str = loopback.HERE,
+    host: str = loopback.HERE, also: Outside | None = None,
 ) -> list[str]:  # fmt: skip
     """Who comes in with a password that nobody has set, and where: in words, or none."""
     places = {name: {"dbname": name} for name in databases}
     places["replication"] = {"dbname": labs.DATABASE, "replication": "true"}
-    pairs = [(a, p) for a in accounts for p in places if _comes_in(host, port, a, places[p])]
+    every = [(account, place) for account in accounts for place in places]
+    pairs = [(a, p) for a, p in every if _comes_in(host, port, a, places[p])]
+    if also is not None:  # a stranger has more than one address
+        with another_stranger(also):
+            pairs += [(a, p) for a, p in every if _comes_in(host, port, a, places[p])]
     let_in = sorted({account for account, _ in pairs})
     open_ = [place for place in places if place in {place for _, place in pairs}]
     to = "every database" if set(databases) <= set(open_) else ", ".join(open_)
