@@ -18,6 +18,7 @@ from hash_asked import NAME, exercise_of_someone, found
 from leftopen import checks, recover
 from leftopen.checks import hash_and_pseudonymise as numbers
 from leftopen.checks import hash_and_pseudonymise_passwords as passwords
+from leftopen.checks import hash_and_pseudonymise_records as records
 from leftopen.checks.question import RIGHT
 from leftopen.checks.verdict import Kind
 from leftopen.synth import identifiers, pseudonymised
@@ -188,21 +189,21 @@ def fits(ex, stored, word):
 )  # fmt: skip
 def test_what_is_strong_is_owasps_table(memory, passes, lanes, good):
     record = f"$argon2id$v=19$m={memory},t={passes},p={lanes}$c2FsdHNhbHQ$aGFzaGhhc2g"
-    assert passwords.strong(record) is good
+    assert records.strong(record) is good
 
 
 def test_what_is_no_argon2id_is_not_strong():
-    assert not passwords.strong("")
-    assert not passwords.strong("$argon2id$m=99999,t=9,p=1")
+    assert not records.strong("")
+    assert not records.strong("$argon2id$m=99999,t=9,p=1")
     d = Argon2d(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=19_456)
-    assert not passwords.strong(d.derive_phc_encoded(b"word"))
+    assert not records.strong(d.derive_phc_encoded(b"word"))
 
 
 def login_of(ex, upgrade=phc):
     def login(stored, word):
         if not fits(ex, stored, word):
             return False, stored
-        return True, stored if passwords.strong(stored) else upgrade(word)
+        return True, stored if records.strong(stored) else upgrade(word)
 
     return login
 
@@ -214,7 +215,7 @@ def test_a_pepper_is_right(ex):
         return hmac.digest(pepper, word.encode(), "sha256").hex()
 
     def login(stored, word):
-        of_ours = stored.startswith("$argon2id$") and passwords.strong(stored)
+        of_ours = stored.startswith("$argon2id$") and records.strong(stored)
         good = fits(ex, stored, mixed(word) if of_ours else word)
         return good, stored if of_ours or not good else phc(mixed(word))
 
@@ -297,6 +298,9 @@ BAD_STORES = {
     "a salt with one random byte": (
         "poor_salt", lambda word: argon(word, salt=bytes(15) + bytes([next(LAST_BYTES)])),
     ),
+    "32 random bits in a salt": (
+        "poor_salt", lambda word: argon(word, salt=os.urandom(4) + bytes(12)),
+    ),
     "a salt from random": ("poor_salt", lambda word: argon(word, salt=random.randbytes(16))),
     "a salt from NumPy": ("poor_salt", lambda word: argon(word, salt=np.random.bytes(16))),
     "a salt of the password": (
@@ -310,6 +314,57 @@ BAD_STORES = {
 def test_other_poor_records_are_told(ex, way):
     name, store = BAD_STORES[way]
     assert found(ex, 4, store, login_of(ex)) == name
+
+
+def hashed_salt(word):
+    salt = hashlib.sha256(secrets.token_bytes(5)).digest()[:16]
+    made = Argon2id(salt=salt, length=32, iterations=2, lanes=1, memory_cost=19_456)
+    return made.derive_phc_encoded(word.encode())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_salt_that_is_a_hash_of_a_few_random_bytes_is_told(ex):
+    assert found(ex, 4, hashed_salt, login_of(ex)) == "poor_salt"
+
+
+@pytest.mark.parametrize("cut", [str.strip, lambda w: w.rstrip("\n"), lambda w: w.lstrip(" ")])
+def test_a_password_without_its_blanks_is_told(ex, cut):
+    def login(stored, word):
+        return login_of(ex, lambda word: phc(cut(word)))(stored, cut(word))
+
+    assert found(ex, 4, lambda word: phc(cut(word)), login) == "words_alike"
+
+
+@pytest.mark.parametrize(
+    ("keeps", "name"),
+    [
+        (lambda given, own: given == own, "made_weaker"),
+        (lambda given, own: given[:2] == own[:2], "made_weaker"),
+        (lambda given, own: False, "rewritten_each_time"),
+        (lambda given, own: given[0] >= own[0] and given[1] >= own[1], RIGHT),
+        (lambda given, own: math.prod(given) >= math.prod(own), RIGHT),
+        (lambda given, own: given >= own or given[1] > own[1], RIGHT),
+    ],
+)
+def test_a_record_is_replaced_where_it_is_weaker_and_only_there(ex, keeps, name):
+    own = (20_000, 2, 2)
+
+    def store(word):
+        return phc(word, *own)
+
+    def login(stored, word):
+        if not fits(ex, stored, word):
+            return False, stored
+        good = stored.startswith("$") and keeps(records.parameters(stored), own)
+        return True, stored if good else store(word)
+
+    assert found(ex, 4, store, login) == name
+
+
+def test_functions_in_the_wrong_order_are_told_as_such(ex):
+    verdict = ex.check(4, login_of(ex), lambda word: phc(word))
+    assert verdict.kind is Kind.ERROR
+    assert "wrong order" in verdict.text
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

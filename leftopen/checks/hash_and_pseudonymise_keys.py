@@ -18,8 +18,8 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
 from numbers import Number
 
 import numpy as np
@@ -112,16 +112,9 @@ def _follows_a_seed(new_key: Callable[[], str]) -> bool:
 
 def _counted(new_key: Callable[[], str]) -> dict[str, list]:
     """Keys of a process whose clock stands, and the bytes that each asked the system for."""
-    _stop_the_clock()
+    stop_the_clock()
     seed()
-    asked, real = [0], os.urandom
-
-    def urandom(size: int) -> bytes:
-        asked[0] += size
-        return real(size)
-
-    _put_in_place({real: urandom})
-    random._urandom = urandom
+    asked = bytes_asked()
     made, counts = [], []
     for _ in range(_CALLS):
         asked[0] = 0
@@ -130,7 +123,22 @@ def _counted(new_key: Callable[[], str]) -> dict[str, list]:
     return {"keys": made, "bytes": counts}
 
 
-def _stop_the_clock() -> None:
+def bytes_asked() -> list[int]:
+    """From now on, how many bytes this process asks the system for; for a copy of it alone."""
+    asked, real = [0], os.urandom
+
+    def urandom(size: int) -> bytes:
+        asked[0] += size
+        return real(size)
+
+    put_in_place({real: urandom})
+    random._urandom = urandom
+    return asked
+
+
+def stop_the_clock() -> None:
+    """From now on it is the same moment; for a copy of this process alone."""
+
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: object = None) -> datetime:
@@ -144,17 +152,23 @@ def _stop_the_clock() -> None:
         def today(cls) -> datetime:
             return cls.now()
 
+    class StoppedDate(date):
+        @classmethod
+        def today(cls) -> date:
+            return date(2023, 11, 14)
+
     names = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
-    stopped: dict[object, object] = {datetime: Stopped, os.getpid: lambda: 14}
+    stopped: dict[object, object] = {datetime: Stopped, date: StoppedDate, os.getpid: lambda: 14}
     for name in names:
         stopped[getattr(time, name)] = lambda: float(_MOMENT)
         stopped[getattr(time, f"{name}_ns")] = lambda: _MOMENT * 10**9
-    _put_in_place(stopped)
+    put_in_place(stopped)
 
 
-def _put_in_place(new: dict[object, object]) -> None:
+def put_in_place(new: dict[object, object], modules: Iterable[str] = ()) -> None:
     """Replace what is named here in its own module, and in what the learner has imported."""
-    places = [sys.modules[name] for name in ("os", "time", "datetime", "__main__")]
+    names = {"os", "time", "datetime", "__main__", *modules}
+    places = [sys.modules[name] for name in sorted(names) if name in sys.modules]
     spaces = [vars(place) for place in places]
     for space in spaces:
         for name, value in list(space.items()):

@@ -5,13 +5,17 @@ whether people stay apart. Its code is not read.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import io
+import math
 import os
 import re
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 
 import numpy as np
@@ -20,6 +24,7 @@ from leftopen import recover
 from leftopen.audit.crypto import keys
 from leftopen.checks import hash_and_pseudonymise_keys, hash_and_pseudonymise_leaks
 from leftopen.checks.hash_and_pseudonymise_keys import bits_of, elsewhere, text_of
+from leftopen.checks.hash_and_pseudonymise_machine import on_another_machine
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
@@ -33,6 +38,10 @@ _MORE_KEYS = 40  # where two gave the same: of two keys that count, all 40 are a
 _SOME = 40  # people; of so many, two keys give all the same pseudonym if they are as good as one
 _LONGEST = 3.0  # seconds of the processor for them
 _MOST_ALIKE = 0.5
+_MOVING = 0.55  # two people taken at random have less than that in common at a place
+_TOGETHER = 0.6  # of the way from chance to certainty; two of one day, at a place
+_PIECE_BITS = 40  # of 300 people two have such a piece in common once in 10**7
+_OWN_PIECE = 0.9  # so many different ones at least, of the people
 _HASHES = ("sha256", "sha512", "sha1", "md5", "sha3_256", "sha224", "sha384", "blake2b", "blake2s")
 
 
@@ -45,7 +54,7 @@ def _task(draw: Draw) -> Task:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _environment(variable: str, key: str | None) -> Iterator[None]:
     """The variable as it is given, or without it; afterwards it is as it was."""
     before = os.environ.get(variable)
@@ -89,9 +98,15 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
         with _environment(variable, key):
             return text_of(lambda: pseudonym(number), "pseudonym")
 
+    if _says(key, lambda drawn: drawn):
+        at.note("new_key", "look for the key in what it prints", "there it is")
+        return "key_shown"
     if wrong := hash_and_pseudonymise_keys.judge(at, key):
         return wrong
     first, second = key(), key()
+    if _says(lambda: of(numbers[0], first), lambda _: first):
+        at.note("the function", "look for the key in what it prints", "there it is")
+        return "key_shown"
     one = of(numbers[0], first)
     at.note("the function", "the same number twice", _same(one == of(numbers[0], first)))
     if one != of(numbers[0], first):
@@ -109,10 +124,14 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
             at.values["place"] = place
             at.note("the function", f"a key with another character {place}", "the same")
             return "part_of_the_key"
-    if wrong := _apart(at, numbers, [of(number, first) for number in numbers]):
+    made = [of(number, first) for number in numbers]
+    if wrong := _apart(at, numbers, made):
         return wrong
     if wrong := hash_and_pseudonymise_leaks.judge(at, of, key, _of_all_ages(at.task)):
         return wrong
+    if _in_pieces(made):
+        at.note("the function", "pieces that people have in common", "more than by chance")
+        return "in_pieces"
     if wrong := _in_another_process(at, of, first, numbers):
         return wrong
     mine = os.environ.get(variable, "")
@@ -123,14 +142,27 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
 
 
 def _in_another_process(at: Attempt, of: Callable, key: str, numbers: list[str]) -> str:
-    """Whether two other processes agree, which do not get the people in the same order."""
+    """Whether two other processes agree, one as on another machine, the people in another order."""
     unseen = [_sibling(number) for number in numbers[:2]]
     one = elsewhere(lambda: {n: of(n, key) for n in unseen})
-    other = elsewhere(lambda: {n: of(n, key) for n in reversed(unseen)}, salted_hash=True)
+    other = on_another_machine(lambda: {n: of(n, key) for n in reversed(unseen)})
     if one is None or other is None:  # no such process here: then it cannot be told
         return ""
-    at.note("two other processes", "the same numbers, the same key", _same(one == other))
+    told = f"raises {other}" if isinstance(other, str) else _same(one == other)
+    at.note("two other machines", "the same numbers, the same key", told)
     return "" if one == other else "another_in_another_process"
+
+
+def _says(call: Callable[[], str], key_of: Callable[[str], str]) -> bool:
+    """Whether a call prints the key; if it does not, what it prints is shown."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        key = key_of(call())
+    text = said.getvalue()
+    if len(key) >= keys.SHORTEST and text and keys.find(key.encode(), text):
+        return True
+    sys.stdout.write(text)
+    return False
 
 
 def _sibling(number: str) -> str:
@@ -271,6 +303,30 @@ def _alike(made: list[str]) -> float:
     moving = [n for n in range(width) if len({text[n] for text in made}) > 1]
     pairs = list(zip(made[::2], made[1::2], strict=True))
     return float(np.mean([[a[n] == b[n] for n in moving] for a, b in pairs])) if moving else 0.0
+
+
+def _in_pieces(made: list[str]) -> bool:
+    """Whether a piece of the pseudonym hangs on a part of the number.
+
+    Then some place is the same in nearly all pairs of one day, though it has many values; or a
+    piece that could tell all people apart is often that of several. By chance, of 150 pairs, a
+    place of two values is the same in 120 once in 10**13.
+    """
+    width, pairs = min(map(len, made)), len(made) // 2
+    bits = []
+    for place in range(width):
+        letters = [text[place] for text in made]
+        count = Counter(letters)
+        bits.append(math.log2(len(count)))
+        chance = sum((times / len(made)) ** 2 for times in count.values())
+        same = sum(a == b for a, b in zip(letters[::2], letters[1::2], strict=True)) / pairs
+        if chance < _MOVING and (same - chance) / (1 - chance) > _TOGETHER:
+            return True
+    for begin in range(width):
+        ends = [n + 1 for n in range(begin, width) if sum(bits[begin : n + 1]) >= _PIECE_BITS]
+        if ends and len({text[begin : ends[0]] for text in made}) < _OWN_PIECE * len(made):
+            return True
+    return False
 
 
 QUESTION = Question(

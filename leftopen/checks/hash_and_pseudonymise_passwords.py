@@ -1,32 +1,27 @@
 """Exercise 14, question 4: storing passwords, and bringing old records up at the login."""
 
-import base64
 import contextlib
 import hashlib
-import re
+import inspect
 import secrets
-import time
 from collections.abc import Callable
 from numbers import Integral
 
-from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from leftopen.checks.hash_and_pseudonymise_keys import SEEDED, elsewhere, seed, seeds_kept
+from leftopen.checks.hash_and_pseudonymise_records import (
+    LEAST,
+    new_record,
+    parameters,
+    plain,
+    strong,
+)
 from leftopen.checks.probe import BadAnswer
 from leftopen.checks.question import RIGHT, Attempt, Question, Task
 from leftopen.checks.search_lab import variant
 from leftopen.learner import Draw
 
-# OWASP, Password Storage Cheat Sheet: for each number of passes the least memory, in KiB; these
-# are called equal in defence. Claim HP5 of the ledger.
-LEAST = {1: 47_104, 2: 19_456, 3: 12_288, 4: 9_216, 5: 7_168}
-_PHC = re.compile(r"\$argon2id\$v=\d+\$([a-z=\d,]+)\$[A-Za-z\d+/]+\$[A-Za-z\d+/]+=*")
-_FAST = 0.005  # seconds of the processor; a fast hash takes a thousandth of it
 _LONG = 90  # characters; bcrypt, for one, takes 72 bytes
-_PRICE = 0.3  # the share of an honest record's time below which a record is of something else
-_SALT_BITS = 12  # two random salts of 8 bytes differ in 32 bits, in less than 12 as good as never
-_LEAST_HASH = 16  # bytes of the hash in a record
 
 # How a record of the old scheme is made: the name of the hash, and what is hashed.
 _SCHEMES = {
@@ -62,19 +57,13 @@ def _task(draw: Draw) -> Task:
     )
 
 
-def strong(stored: str) -> bool:
-    """Whether a record is Argon2id with OWASP's parameters or more."""
-    if not (found := _PHC.fullmatch(stored)):
-        return False
-    given = dict(part.split("=") for part in found[1].split(","))
-    passes, memory = int(given.get("t", 0)), int(given.get("m", 0))
-    return passes > 0 and memory >= LEAST[min(passes, max(LEAST))]
-
-
 def _passwords(at: Attempt, store: Callable, login: Callable) -> str:
     """New records are strong; the right word gets in, and only it brings an old record up."""
+    if not _takes(store, 1) and _takes(login, 1):
+        raise BadAnswer("`store` takes the password alone, `login` a record and a password. "
+                        "Are the two in the wrong order? ex.check(4, store, login)")  # fmt: skip
     word, wrong = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
-    if found := _stored(at, store, word) or _logins(at, store, login, word, wrong):
+    if found := new_record(at, store, word) or _logins(at, store, login, word, wrong):
         return found
     old = _old(at.task["scheme"], word, secrets.token_hex(6))
     weak = _weak(word, secrets.token_bytes(16))
@@ -83,98 +72,28 @@ def _passwords(at: Attempt, store: Callable, login: Callable) -> str:
             at, login, record, kind, word, wrong
         )
         if found:
-            return found
-    return _weaker(at, login, word) or _broken(at, login, old, word) or RIGHT
+            return _of_what(found, store, word)
+    return (
+        _of_what(_weaker(at, login, word), store, word)
+        or _stronger(at, store, login, word)
+        or _broken(at, login, old, word)
+        or RIGHT
+    )
 
 
-# -- a new record --------------------------------------------------------------------------------
+def _takes(function: Callable, count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # nothing is known about it
+        pass
+    return True
 
 
-def _stored(at: Attempt, store: Callable, word: str) -> str:
-    """What is wrong with a new record, or nothing."""
-    made, took, again = _twice(store, word)
-    if not isinstance(made, str):
-        raise BadAnswer(f"`store` returned a {type(made).__name__}, and it has to return a str")
-    if word in made or _hidden(word, made):
-        at.note("store", "look for the password in the record", "there it is")
-        return "readable"
-    if not made.startswith("$argon2id$"):
-        slow = took > _FAST
-        at.note("store", "time of the processor", "slow on purpose" if slow else "next to nothing")
-        return "another_function" if slow else "fast_hash"
-    if not _PHC.fullmatch(made):
-        raise BadAnswer(
-            "`store` returned a text that begins with $argon2id$, and is no record in the usual "
-            "form. Argon2id(…).derive_phc_encoded(…) makes one"
-        )
-    at.note("store", "parameters", made.split("$")[3])
-    if not strong(made):
-        return "too_weak"
-    if not _is_argon2id(made, word, took):
-        at.note("store", "time of the processor", "far less than these parameters take")
-        return "another_coat"
-    if len(_bytes(made.split("$")[5])) < _LEAST_HASH:
-        at.values["bits"] = 8 * len(_bytes(made.split("$")[5]))
-        at.note("store", "the hash in the record", f"{at.values['bits']} bits")
-        return "short_hash"
-    return _salts(at, store, word, made, again)
-
-
-def _twice(store: Callable, word: str) -> tuple[object, float, object]:
-    """Two records after the same seed; the least time of the processor of the two."""
-    made, took = [], []
-    with seeds_kept():
-        for _ in range(2):
-            seed()
-            begin = time.process_time()  # Argon2id may work in threads of its own
-            made.append(store(word))
-            took.append(time.process_time() - begin)
-    return made[0], min(took), made[1]
-
-
-def _is_argon2id(made: str, word: str, took: float) -> bool:
-    """Whether the record is what it says. A pepper shows in the time alone: that it took it."""
-    begin = time.thread_time()
-    with contextlib.suppress(InvalidKey):
-        Argon2id.verify_phc_encoded(word.encode(), made)
-        return True
-    return took > _PRICE * (time.thread_time() - begin)
-
-
-def _salts(at: Attempt, store: Callable, word: str, made: str, again: str) -> str:
-    salts = [_bytes(each.split("$")[4]) for each in (made, again)]
-    same = salts[0] == salts[1]
-    if same and _bytes(store(word).split("$")[4]) != salts[0]:
-        at.note(
-            "store", f"the same password twice, from the same seed of {SEEDED}", "the same salt"
-        )
-        return "poor_salt"
-    at.note("store", "the same password twice", "the same salt" if same else "another salt")
-    if same:
-        return "one_salt"
-    differ = sum((a ^ b).bit_count() for a, b in zip(*salts, strict=False))
-    if len(salts[0]) == len(salts[1]) and differ < _SALT_BITS:
-        at.note("store", "bits in which two salts differ", "a few")
-        return "poor_salt"
-    if _goes_on(lambda: store(word).split("$")[4]):
-        at.note("store", "in two copies of this process", "the same salt")
-        return "poor_salt"
-    return ""
-
-
-def _goes_on(salt: Callable[[], str]) -> bool:
-    """Whether two copies of this process go on with the same salt, as any generator with a seed."""
-    one = elsewhere(salt)
-    return one is not None and one == elsewhere(salt)
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
-
-
-def _hidden(word: str, made: str) -> bool:
-    forms = (base64.b64encode(word.encode()).decode().rstrip("="), word.encode().hex(), word[::-1])
-    return any(form in made for form in forms)
+def _of_what(found: str, store: Callable, word: str) -> str:
+    """Whether a weak record is refused because something is done to each password before."""
+    return "prepared_always" if found == "weak_shut_out" and not plain(store(word), word) else found
 
 
 # -- logins --------------------------------------------------------------------------------------
@@ -206,6 +125,9 @@ def _logins(at: Attempt, store: Callable, login: Callable, word: str, wrong: str
         return "right_refused"
     if found := _refused(at, login, fresh, "a new record", wrong):
         return found
+    if kept != fresh:
+        at.note("a new record", "after the right password", "another one")
+        return "rewritten_each_time"
     long = f"Ä{word}".ljust(_LONG, "x")
     record = store(long)
     gets_in, _ = _try(login, record, f"{long[:-1]}y")
@@ -215,6 +137,10 @@ def _logins(at: Attempt, store: Callable, login: Callable, word: str, wrong: str
     alike = {
         "large letters for small ones and small for large": long.swapcase(),
         "another letter for the Ä": f"Ö{long[1:]}",
+        "a blank at the end": f"{long} ",
+        "a blank at the beginning": f" {long}",
+        "a new line at the end": f"{long}\n",
+        "a tabulator at the beginning": f"\t{long}",
     }
     for what, other in alike.items():
         if _try(login, record, other)[0]:
@@ -297,6 +223,25 @@ def _weaker(at: Attempt, login: Callable, word: str) -> str:
             return _not_strong(at, record, kept)
     at.note("weak records with other parameters", "the right password", "brought up")
     return ""
+
+
+def _stronger(at: Attempt, store: Callable, login: Callable, word: str) -> str:
+    """Whether a record stays that takes more memory and more passes than those of `store`."""
+    made = store(word)
+    if not plain(made, word):  # nobody but `login` can make such a record
+        return ""
+    memory, passes, lanes = parameters(made)
+    more = Argon2id(
+        salt=secrets.token_bytes(16), length=32, lanes=lanes, iterations=passes + 1,
+        memory_cost=memory + 1024 * (8 + secrets.randbelow(8)),
+    )  # fmt: skip
+    record = more.derive_phc_encoded(word.encode())
+    gets_in, kept = _try(login, record, word)
+    told = f"{_told(gets_in)}, the record {_changed(kept != record)}"
+    at.note("a record stronger than those of `store`", "the right password", told)
+    if not gets_in:
+        return "strong_shut_out"
+    return "" if kept == record else "made_weaker"
 
 
 def _broken(at: Attempt, login: Callable, old: str, word: str) -> str:
