@@ -12,12 +12,11 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2id
-from hash_asked import NAME, exercise_of_someone, found
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2d
+from hash_asked import NAME, argon, exercise_of_someone, fits, found, login_of, phc
 
 from leftopen import checks, recover
 from leftopen.checks import hash_and_pseudonymise as numbers
-from leftopen.checks import hash_and_pseudonymise_passwords as passwords
 from leftopen.checks import hash_and_pseudonymise_records as records
 from leftopen.checks.question import RIGHT
 from leftopen.checks.verdict import Kind
@@ -163,24 +162,6 @@ def test_a_wrong_last_character_is_the_standards_only_if_it_is(ex):
 # -- question 4 ---------------------------------------------------------------------------------
 
 
-def phc(word, memory=19_456, passes=2, lanes=1):
-    made = Argon2id(
-        salt=os.urandom(16), length=32, iterations=passes, lanes=lanes, memory_cost=memory
-    )
-    return made.derive_phc_encoded(word.encode())
-
-
-def fits(ex, stored, word):
-    if stored.startswith("old$"):
-        _, salt, digest = stored.split("$")
-        return passwords._SCHEMES[ex.task(4)["scheme"]](salt.encode(), word.encode()) == digest
-    try:
-        Argon2id.verify_phc_encoded(word.encode(), stored)
-    except Exception:
-        return False
-    return True
-
-
 @pytest.mark.parametrize(
     ("memory", "passes", "lanes", "good"),
     [(47_104, 1, 1, True), (12_288, 3, 1, True), (7_168, 5, 1, True), (7_168, 9, 1, True),
@@ -197,15 +178,6 @@ def test_what_is_no_argon2id_is_not_strong():
     assert not records.strong("$argon2id$m=99999,t=9,p=1")
     d = Argon2d(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=19_456)
     assert not records.strong(d.derive_phc_encoded(b"word"))
-
-
-def login_of(ex, upgrade=phc):
-    def login(stored, word):
-        if not fits(ex, stored, word):
-            return False, stored
-        return True, stored if records.strong(stored) else upgrade(word)
-
-    return login
 
 
 def test_a_pepper_is_right(ex):
@@ -278,11 +250,6 @@ def test_a_list_and_a_number_are_two_things_too(ex):
     assert found(ex, 4, phc, login) == RIGHT
 
 
-def argon(word, **other):
-    given = {"salt": os.urandom(16), "length": 32, "iterations": 2, "lanes": 1}
-    return Argon2id(**{**given, "memory_cost": 19_456, **other}).derive_phc_encoded(word.encode())
-
-
 def edited(word):
     return phc(word, 1024, 1).replace("m=1024,t=1", "m=19456,t=2")
 
@@ -314,57 +281,6 @@ BAD_STORES = {
 def test_other_poor_records_are_told(ex, way):
     name, store = BAD_STORES[way]
     assert found(ex, 4, store, login_of(ex)) == name
-
-
-def hashed_salt(word):
-    salt = hashlib.sha256(secrets.token_bytes(5)).digest()[:16]
-    made = Argon2id(salt=salt, length=32, iterations=2, lanes=1, memory_cost=19_456)
-    return made.derive_phc_encoded(word.encode())
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_salt_that_is_a_hash_of_a_few_random_bytes_is_told(ex):
-    assert found(ex, 4, hashed_salt, login_of(ex)) == "poor_salt"
-
-
-@pytest.mark.parametrize("cut", [str.strip, lambda w: w.rstrip("\n"), lambda w: w.lstrip(" ")])
-def test_a_password_without_its_blanks_is_told(ex, cut):
-    def login(stored, word):
-        return login_of(ex, lambda word: phc(cut(word)))(stored, cut(word))
-
-    assert found(ex, 4, lambda word: phc(cut(word)), login) == "words_alike"
-
-
-@pytest.mark.parametrize(
-    ("keeps", "name"),
-    [
-        (lambda given, own: given == own, "made_weaker"),
-        (lambda given, own: given[:2] == own[:2], "made_weaker"),
-        (lambda given, own: False, "rewritten_each_time"),
-        (lambda given, own: given[0] >= own[0] and given[1] >= own[1], RIGHT),
-        (lambda given, own: math.prod(given) >= math.prod(own), RIGHT),
-        (lambda given, own: given >= own or given[1] > own[1], RIGHT),
-    ],
-)
-def test_a_record_is_replaced_where_it_is_weaker_and_only_there(ex, keeps, name):
-    own = (20_000, 2, 2)
-
-    def store(word):
-        return phc(word, *own)
-
-    def login(stored, word):
-        if not fits(ex, stored, word):
-            return False, stored
-        good = stored.startswith("$") and keeps(records.parameters(stored), own)
-        return True, stored if good else store(word)
-
-    assert found(ex, 4, store, login) == name
-
-
-def test_functions_in_the_wrong_order_are_told_as_such(ex):
-    verdict = ex.check(4, login_of(ex), lambda word: phc(word))
-    assert verdict.kind is Kind.ERROR
-    assert "wrong order" in verdict.text
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

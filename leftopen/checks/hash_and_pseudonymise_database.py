@@ -91,7 +91,7 @@ class _Connection(sqlite3.Connection):
 
 
 @contextlib.contextmanager
-def _everywhere(fault: Fault) -> Iterator[Callable]:
+def _everywhere(fault: Fault) -> Iterator[None]:
     """All connections that are opened meanwhile have the fault."""
     real = sqlite3.connect
 
@@ -104,7 +104,7 @@ def _everywhere(fault: Fault) -> Iterator[Callable]:
 
     sqlite3.connect = connect
     try:
-        yield connect
+        yield
     finally:
         sqlite3.connect = real
 
@@ -151,9 +151,9 @@ class Case:
         self.tables_before = self.tables()
         self.shape_before = self.shape()
 
-    def file(self, connect: Callable = sqlite3.connect) -> sqlite3.Connection:
+    def file(self) -> sqlite3.Connection:
         """A connection to it, in which deleted rows stay in the file."""
-        db = connect(self.path, timeout=1.0)
+        db = sqlite3.connect(self.path, timeout=1.0)
         db.execute("PRAGMA secure_delete = OFF")
         return db
 
@@ -226,7 +226,7 @@ class Case:
 
     def fail(self, function: Callable, fault: Fault) -> After:
         """Call it with a fault; whoever called goes on, and commits on the same connection."""
-        with _everywhere(fault) as connect, contextlib.closing(self.file(connect)) as db:
+        with _everywhere(fault), contextlib.closing(self.file()) as db:
             after = self._call(function, db)
             after.met = fault.met
         return after

@@ -82,13 +82,15 @@ def _passwords(at: Attempt, store: Callable, login: Callable) -> str:
 
 
 def _takes(function: Callable, count: int) -> bool:
+    """Whether a function may be called with so many arguments, as far as it says."""
     try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # nothing is known about it
-        pass
-    return True
+        given = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # nothing is known about it
+        return True
+    if any(each.kind is each.VAR_POSITIONAL for each in given):
+        return True
+    places = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return sum(p.default is p.empty for p in places) <= count <= len(places)
 
 
 def _of_what(found: str, store: Callable, word: str) -> str:
