@@ -127,13 +127,13 @@ def _pseudonyms(at: Attempt, pseudonym: Callable, new_key: Callable) -> str:
     made = [of(number, first) for number in numbers]
     if wrong := _apart(at, numbers, made):
         return wrong
+    if wrong := _in_another_process(at, of, first, numbers):
+        return wrong
     if wrong := hash_and_pseudonymise_leaks.judge(at, of, key, _of_all_ages(at.task)):
         return wrong
     if _in_pieces(made):
         at.note("the function", "pieces that people have in common", "more than by chance")
         return "in_pieces"
-    if wrong := _in_another_process(at, of, first, numbers):
-        return wrong
     mine = os.environ.get(variable, "")
     if len(mine) >= keys.SHORTEST and keys.in_cells(mine.encode()):
         at.note("your notebook", "look for the key in its cells", "there it is")
