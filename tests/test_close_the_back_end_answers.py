@@ -205,13 +205,22 @@ def test_what_question_2_calls_a_door(ex):
     guarded = main.replace(".router)", ".router, dependencies=[Depends(caller)])")
     lab.backend.write("main.py", guarded.replace('@app.get("/")', '@app.get("/start")'))
     assert "nothing there (404)" in ex.check(2, lab).text
-    text = main.replace("dependencies=[Depends(caller)]", "")
-    text = text.replace(".router, )", ".router)")
-    text = text.replace(".router)", ".router, dependencies=[Depends(two_servers)])")
-    lab.backend.write("main.py", TWO_SERVERS + text)
+    text_of_main = main.replace("dependencies=[Depends(caller)]", "").replace(
+        ".router, )", ".router)"
+    )
+    text_of_main = text_of_main.replace(".router)", ".router, dependencies=[Depends(two_servers)])")
+    lab.backend.write("main.py", TWO_SERVERS + text_of_main)
     text = ex.check(2, lab).text
     assert "/servers/1/passages of server 3, /servers/1/passages/stream of server 3" in text
     assert "of server 2" not in text
+    near = TWO_SERVERS.replace(
+        'if "/1/" in request.url.path or "/2/" in request.url.path',
+        "if request.client.host != HERE",
+    )
+    lab.backend.write("main.py", 'HERE = "127.0.0.1"\n' + near + text_of_main)
+    text = ex.check(2, lab).text
+    assert "/servers/1/residents on this machine, /servers/1/passages on this machine" in text
+    assert "of server 3" not in text
 
 
 @pytest.mark.needs("postgres")

@@ -212,6 +212,7 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         options = stranger.ask(_RESIDENTS, "OPTIONS")
         at.note("without a token", f"OPTIONS {_RESIDENTS}", shown(options.status_code))
     others = [path for server in "234" for path in _of_another(at, uri, server)]
+    others += _here(at, lab.backend.uri)
     with Caller(at, "with any word as a token", uri, "nonsense") as nonsense:
         believed = {path: nonsense.status(path) for path in (*_DATA, person, _STREAM)}
     written = SignIn(service.issuer, service.audience, 48 * "f").token({"role": "manager"})
@@ -224,7 +225,7 @@ def _doors(at: Attempt, lab: PostgresLab) -> str:
         at.values["lost"] = ", ".join(path for path, status in may.items() if status != 200)
         return "shut_to_all"
     open_ = [path for path, status in got.items() if _tells(status)]
-    open_ += [f"{path} of server {n}" for path, n in others if got[path] in REFUSED]
+    open_ += [f"{path} {where}" for path, where in others if got[path] in REFUSED]
     at.values["open"] = ", ".join(open_)
     if open_ == [_STREAM]:
         return "stream_open"
@@ -250,7 +251,16 @@ def _of_another(at: Attempt, uri: str, server: str) -> list[tuple[str, str]]:
         got = {path: stranger.status(path.replace("/1/", f"/{server}/")) for path in paths}
     what = f"GET residents, passages and the stream of server {server}"
     at.note("without a token", what, ", ".join(map(shown, sorted(set(got.values())))))
-    return [(path, server) for path, status in got.items() if status not in REFUSED]
+    return [(path, f"of server {server}") for path, status in got.items() if status not in REFUSED]
+
+
+def _here(at: Attempt, uri: str) -> list[tuple[str, str]]:
+    """What lets a program on this machine on, behind which others may stand, as a proxy does."""
+    with Caller(Attempt(at.task), "", uri) as program:
+        got = {path: program.status(path) for path in (_RESIDENTS, f"{_SERVER}/passages", _STREAM)}
+    what = "GET residents, passages and the stream, asked on this machine"
+    at.note("without a token", what, ", ".join(map(shown, sorted(set(got.values())))))
+    return [(path, "on this machine") for path, status in got.items() if status not in REFUSED]
 
 
 def _tells(status: int) -> bool:
