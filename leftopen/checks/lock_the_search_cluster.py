@@ -93,6 +93,8 @@ _BUILT_IN = {
 }
 """The accounts of the plugin's own internal_users.yml, each with its name as its password."""
 
+_USUAL = ("password", "changeme")  # of every list of usual passwords
+
 _MAPPING = {
     "all_access": {"backend_roles": ["admin"]},
     "kibana_server": {"users": ["kibanaserver"]},
@@ -142,8 +144,8 @@ def _built_in(at: Attempt, lab: SearchLab) -> str:
     if left:
         return "some_left"
     others = [name for name in _BUILT_IN if name in there and name != keep]
-    if swapped := [name for name in others if _logs_in_as_another(at, lab, name)]:
-        at.note("with the name of another as the password", "log in", ", ".join(swapped))
+    if swapped := [name for name in others if _is_guessed(at, lab, name)]:
+        at.note("with a password that is easy to guess", "log in", ", ".join(swapped))
         at.values["left"] = ", ".join(swapped)
         return "names_swapped"
     with Who(at, f"as {keep}", lab, (keep, password)) as program:
@@ -173,8 +175,10 @@ def _logs_in(at: Attempt, lab: SearchLab, name: str, password: str) -> bool:
         return who.logs_in()
 
 
-def _logs_in_as_another(at: Attempt, lab: SearchLab, name: str) -> bool:
-    return any(_logs_in(at, lab, name, other) for other in _BUILT_IN if other != name)
+def _is_guessed(at: Attempt, lab: SearchLab, name: str) -> bool:
+    """Whether another account's name, a usual word, or the program's password lets in."""
+    guesses = (str(at.task["new_password"]), *_USUAL, *_BUILT_IN)
+    return any(_logs_in(at, lab, name, guess) for guess in guesses if guess != name)
 
 
 QUESTIONS = {

@@ -1,5 +1,8 @@
 """Exercise 09, question 6: a field that should never have been stored is taken away."""
 
+import json
+from collections.abc import Iterable
+
 from opensearchpy import OpenSearch
 
 from leftopen.checks import search_lab
@@ -60,7 +63,28 @@ def removed(at: Attempt, lab: SearchLab) -> str:
         return "old_left"
     if with_field:
         return _what_is_left(with_field, naming, found, len(before))
-    return _what_is_lost(at, before, found) or _how_it_is_kept(naming, counted)
+    if lost := _what_is_lost(at, before, found):
+        return lost
+    kept = _says_the_same(before, stored)
+    at.note("as the operator", f"other fields that say what {_FIELD} said", words(kept) or "none")
+    at.values["kept"] = words(kept)
+    return "renamed" if kept else _how_it_is_kept(naming, counted)
+
+
+def _says_the_same(before: dict[str, dict], stored: Iterable[dict]) -> set[str]:
+    """The new fields, in any index, whose values go one to one with those that were to go."""
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    for event in stored:
+        old = before.get(event["_id"], {})
+        for name in set(event["_source"]) - set(old) if old else ():
+            pair = json.dumps(old[_FIELD]), json.dumps(event["_source"][name], sort_keys=True)
+            pairs.setdefault(name, set()).add(pair)
+    return {name for name, both in pairs.items() if _one_to_one(both)}
+
+
+def _one_to_one(pairs: set[tuple[str, str]]) -> bool:
+    sides = {len(set(side)) for side in zip(*pairs, strict=True)}
+    return len(pairs) > 1 and sides == {len(pairs)}
 
 
 def _may_hold_events(index: str) -> bool:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from leftopen.checks import lock_the_search_cluster_elsewhere as elsewhere
 from leftopen.checks import search_lab
 from leftopen.checks.question import RIGHT, Attempt, Task
-from leftopen.checks.search_probe import CLUSTER_WIDE, Who, operator, words
+from leftopen.checks.search_probe import CLUSTER_WIDE, IN_AN_INDEX, Who, operator, words
 from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
 
@@ -20,6 +21,7 @@ _LATER = "security-auditlog-2999.01.01"
 _LOG = "the audit log"
 _NEXT_DAY = "a later day's audit log"
 _WAIT_SECONDS = 4.0  # an entry is there after some 0.3 s (measured on 2.19.4)
+_FEW = {word: IN_AN_INDEX[word] for word in ("search", "index")}  # each refusal is logged
 _LOOKS = 30  # as many as fit into that time; a busy machine needs more for both
 
 
@@ -58,11 +60,12 @@ _COMPOSITE = ["cluster_composite_ops"]
 def audited(at: Attempt, lab: SearchLab, auditor_password: str) -> str:
     """The auditor reads the audit log alone, the application never, and no bodies stand in it."""
     kind = str(at.task["works_in"]).removesuffix("-*")
-    mine, elsewhere = f"{kind}-2019.04", sorted(f"{k}-2019.04" for k in _KINDS if k != kind)
-    others = ["residents", elsewhere[0]]
+    mine, another = f"{kind}-2019.04", min(f"{k}-2019.04" for k in _KINDS if k != kind)
+    others = ["residents", another]
     with operator(lab, mine, *others) as admin:
         logins, refusals, bodies = _what_is_logged(at, lab, admin)
         log = _newest(admin)
+        there = elsewhere.every_index(admin)
     if found := _auditor(at, lab, auditor_password, log, [mine, *others]):
         return found
     if found := _application(at, lab, log, mine, others):
@@ -71,7 +74,10 @@ def audited(at: Attempt, lab: SearchLab, auditor_password: str) -> str:
         return "log_off"
     if not refusals:
         return "refusals_missing"
-    return "bodies_logged" if bodies else RIGHT
+    if bodies:
+        return "bodies_logged"
+    rest = set(there) - {*log, *others, mine}
+    return _in_each_index(at, lab, auditor_password, rest) or RIGHT
 
 
 # -- the two accounts ---------------------------------------------------------------------------
@@ -112,6 +118,31 @@ def _application(at: Attempt, lab: SearchLab, log: list[str], mine: str, others:
     if on_the_log:
         return "log_readable"
     return "application_wide" if any(not what.endswith(mine) for what in can) else ""
+
+
+def _in_each_index(at: Attempt, lab: SearchLab, password: str, rest: set[str]) -> str:
+    """What both may do in the indices not yet tried, and whether the application can go on."""
+    where = "in each other index"
+    old_log = {index for index in rest if index.startswith(_PATTERN[:-1])}
+    with Who(at, "as the auditor", lab, (str(at.task["account"]), password)) as who:
+        more = elsewhere.rights_in(who, where, sorted(rest - old_log), _FEW)
+    at.values["more"] = words(more)
+    if more:
+        return "auditor_reads_more"
+    works_in = str(at.task["works_in"])[:-1]
+    login = str(at.task["application"]), str(at.task["application_password"])
+    with Who(at, "as the application", lab, login) as who:
+        others = sorted(index for index in rest if not index.startswith(works_in))
+        more = elsewhere.rights_in(who, where, others, _FEW)
+        begins = who.can(f"create {works_in}2999.01", elsewhere.create(f"{works_in}2999.01"))
+    at.values["more"] = words(more)
+    if more:
+        return "log_readable" if more <= _reads(old_log) else "application_wide"
+    return "" if begins else "application_no_next_month"
+
+
+def _reads(log: set[str]) -> set[str]:
+    return {f"{word} {index}" for word in ("search", "get") for index in log}
 
 
 def _called(log: list[str]) -> dict[str, str]:

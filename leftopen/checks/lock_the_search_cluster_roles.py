@@ -6,11 +6,13 @@ from fnmatch import fnmatchcase
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
+from leftopen.checks import lock_the_search_cluster_elsewhere as elsewhere
 from leftopen.checks import search_lab
 from leftopen.checks.question import RIGHT, Attempt, Task
 from leftopen.checks.search_probe import (
     CHANGING,
     CLUSTER_WIDE,
+    IN_AN_INDEX,
     OTHER_WAYS,
     READING,
     Who,
@@ -19,7 +21,6 @@ from leftopen.checks.search_probe import (
 )
 from leftopen.lab_opensearch import SearchLab, quiet
 from leftopen.learner import Draw
-from leftopen.synth.smart_city import MAPPINGS
 
 _NAME = "09"
 _KINDS = ("faces", "devices", "alarms")
@@ -47,31 +48,51 @@ def feeder(at: Attempt, lab: SearchLab, feeder_password: str) -> str:
     kind = str(at.task["pattern"]).removesuffix("-*")
     mine, later = f"{kind}-2019.04", f"{kind}-2999.01"
     others = [index for index in _INDICES if index != mine]
-    operator(lab, mine, *others).close()
-    with Who(at, "as the feeder", lab, (at.task["account"], feeder_password)) as who:
+    login = str(at.task["account"]), feeder_password
+    with operator(lab, mine, *others) as admin, Who(at, "as the feeder", lab, login) as who:
         if not who.logs_in():
             return "cannot_log_in"
         can = who.rights((mine, *others), [later], more=OTHER_WAYS)
-    wanted = {f"index {mine}", f"bulk {mine}", f"create {later}"}
+        wanted = {f"index {mine}", f"bulk {mine}", f"create {later}"}
+        if wanted == can:
+            can |= _in_each_index(who, admin, kind, others)
     missing, surplus = wanted - can, can - wanted
-    elsewhere = {what for what in surplus if what.endswith(tuple(others))}
-    at.values.update(missing=words(missing), more=words(surplus), elsewhere=words(elsewhere))
+    strange = {what for what in surplus if _is_elsewhere(what, kind)}
+    at.values.update(missing=words(missing), more=words(surplus), elsewhere=words(strange))
     if surplus & CLUSTER_WIDE:
         at.values["lost"] = "keeps its role" if _administrator_is_there(at, lab) else _LOST
         return "all_access"
-    if elsewhere:
+    if strange:
         return "every_index" if wanted <= can else "other_indices"
-    if {f"{word} {mine}" for word in ("search", "get", *READING)} & surplus:
+    ways = {what.split()[0] for what in surplus}
+    if ways & {"search", "get", *READING}:
         return "may_read"
-    if {f"{word} {mine}" for word in ("delete", *CHANGING)} & surplus or f"drop {later}" in surplus:
+    if ways & {"delete", "drop", *CHANGING}:
         return "may_delete"
-    if f"update {mine}" in surplus:
+    if "update" in ways:
         return "reads_by_update"
     if missing == {f"create {later}"}:
         return "no_next_month"
     if not missing:
         return RIGHT
     return "nothing_written" if f"create {later}" in can else "not_mapped"
+
+
+def _is_elsewhere(what: str, kind: str) -> bool:
+    return what not in CLUSTER_WIDE and not what.split()[-1].startswith(f"{kind}-")
+
+
+def _in_each_index(who: Who, admin: OpenSearch, kind: str, tried: Iterable[str]) -> set[str]:
+    """What the feeder may do beyond writing, in its own months and in the indices not yet tried."""
+    there = elsewhere.every_index(admin)
+    months = [index for index in there if index.startswith(f"{kind}-")]
+    rest = [index for index in there if index not in {*months, *tried}]
+    ways, own = {**IN_AN_INDEX, **OTHER_WAYS}, "in each month of its own"
+    return (
+        elsewhere.rights_in(who, own, months, ways, wanted=("index", "bulk"))
+        | elsewhere.drops(who, admin, own, months)
+        | elsewhere.rights_in(who, "in each other index", rest)
+    )
 
 
 def _administrator_is_there(at: Attempt, lab: SearchLab) -> bool:
@@ -96,8 +117,8 @@ def officer_task(draw: Draw) -> Task:
         account=(f"{draw.pick('account', _DESKS)}_officer", "the name of the officer's account"),
         estate=(draw.pick("estate", _ESTATES), "the one estate whose events in faces-* it reads"),
         hide=(
-            ", ".join((*_NAMES, draw.pick("hide", ("group", "reason")))),
-            "the fields of faces-* that it does not see; it sees all others",
+            [*_NAMES, draw.pick("hide", ("group", "reason"))],
+            "a list: the fields of faces-* that it does not see; it sees all others",
         ),
     )
 
@@ -105,7 +126,7 @@ def officer_task(draw: Draw) -> Task:
 @quiet()
 def officer(at: Attempt, lab: SearchLab, officer_password: str) -> str:
     """The officer reads the face events of one estate, without the fields that say who it was."""
-    hide = str(at.task["hide"]).split(", ")
+    hide = list(at.task["hide"])
     others = ("devices-2019.04", "residents")
     with operator(lab, *_FACES, *others) as admin:
         truth = _events(admin, _FACES)
@@ -128,19 +149,45 @@ def officer(at: Attempt, lab: SearchLab, officer_password: str) -> str:
             return "both_estates"
         roles = who.client.security.authinfo()["roles"]
         shown = _shown(truth, seen, hide)
-        fields = set().union(*seen.values())
         at.note("as the officer", "the hidden fields that it sees", ", ".join(shown) or "none")
         if shown:
             at.values.update(shown=", ".join(shown), roles=words(roles))
             return _why_shown(truth, seen, shown, roles)
         leaks = [what for what, found in _detours(who.client, truth, hide).items() if found]
         at.note("as the officer", "find them by a detour", ", ".join(leaks) or "nothing comes back")
-        lost = set(MAPPINGS["faces"]) - set(hide) - fields
+        lost = _lost(truth, seen, hide)
         at.note("as the officer", "the other fields that it lacks", words(lost) or "none")
         at.values.update(shown=", ".join(leaks), lost=words(lost))
         if leaks:
             return "identifiers_shown"
-        return "fields_missing" if lost else RIGHT
+        if lost:
+            return "fields_missing"
+    return _officer_elsewhere(at, lab, officer_password, others)
+
+
+def _officer_elsewhere(at: Attempt, lab: SearchLab, password: str, tried: Iterable[str]) -> str:
+    """What else the officer may do, in each index that is there."""
+    login = str(at.task["account"]), password
+    with operator(lab) as admin, Who(at, "as the officer", lab, login) as who:
+        rest = [name for name in elsewhere.every_index(admin) if name not in {*_FACES, *tried}]
+        reached = elsewhere.rights_in(who, "in each other index", rest)
+        where = "in the face events"
+        changed = elsewhere.rights_in(who, where, _FACES, elsewhere.CHANGES)
+        changed |= elsewhere.drops(who, admin, where, _FACES)
+    at.values["more"] = words(reached or changed)
+    if reached:
+        return "officer_other_indices"
+    return "may_write" if changed else RIGHT
+
+
+def _lost(truth: dict, seen: dict, hide: Iterable[str]) -> set[str]:
+    """The fields that an event has, and that are not shown in it as they are."""
+    return {
+        field
+        for key, event in seen.items()
+        for field, value in truth[key].items()
+        if field not in hide and event.get(field) != value
+    }
 
 
 def _events(client: OpenSearch, indices: Iterable[str]) -> dict[tuple[str, str], dict]:
@@ -215,10 +262,10 @@ def _why_shown(truth: dict, seen: dict, shown: list[str], roles: list[str]) -> s
     values = {(field, key) for field in shown for key in seen if seen[key].get(field) is not None}
     if any(seen[key][field] != truth[key][field] for field, key in values):
         return "masked"  # numbers stay as they are: masking is for text (2.19.4)
-    if len({key[0] for _, key in values}) < len(_FACES):
-        return "one_month"
     if len(roles) > 1:
         return "second_role"
+    if len({key[0] for _, key in values}) < len(_FACES):
+        return "one_month"
     return "identifiers_shown" if "idNumber" in shown else "still_named"
 
 
