@@ -12,6 +12,7 @@ from leftopen.engines import config as conf
 from leftopen.engines.config import dump
 from leftopen.engines.mongodb import ADDED_WHY, MongoServer, lab_settings, recall, version
 from leftopen.engines.pki import Pki, make_pki
+from leftopen.engines.process import has_room
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.lab import Lab, line_of, reaches_out
 from leftopen.outside import Outside
@@ -108,7 +109,7 @@ class MongoLab(Lab):
                 load(client)
         except (PyMongoError, OSError) as error:
             why = self.why(error)
-            if "No space left on device" in why:
+            if "No space left on device" in why or not has_room(self._server.folder):
                 why = "no space is left on the disk. Free some, or set TMPDIR to another folder"
             raise EngineFailed(
                 f"The records of {self.name} could not be loaded: {why}. Then run this cell again."

@@ -26,6 +26,7 @@ from leftopen.engines.postgres_server import (
     lab_settings,
     socket_uri,
 )
+from leftopen.engines.process import has_room
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.lab import Lab, reaches_out
 from leftopen.outside import Outside
@@ -158,7 +159,8 @@ class PostgresLab(Lab):
             load(self._server.connect)
         except (psycopg.Error, OSError) as error:
             why = _first_line(error)
-            if "No space left on device" in why + self._server.log.read_text(errors="replace"):
+            said = why + self._server.log.read_text(errors="replace")
+            if "No space left on device" in said or not has_room(self._server.folder):
                 why = "no space is left on the disk. Free some, or set TMPDIR to another folder"
             raise EngineFailed(
                 f"The records of {self.name} could not be loaded: {why}. Then run this cell again."

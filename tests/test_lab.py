@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from trouble import interrupt_the_next_start, kill
 
-from leftopen import stranger
+from leftopen import lab_mongodb, stranger
 from leftopen.errors import ConfigRefused, EngineFailed
 from leftopen.lab_mongodb import MongoLab
 
@@ -331,6 +331,16 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
         assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize(("is_full", "said"), [(True, "no space is left"), (False, "cut o. Then")])
+def test_a_reason_that_a_full_disk_cut_off_is_told_from_the_disk(monkeypatch, is_full, said):
+    def load(client):
+        raise PyMongoError("the reason is cut o")
+
+    monkeypatch.setattr(lab_mongodb, "has_room", lambda folder: not is_full)
+    with pytest.raises(EngineFailed, match=said):
+        MongoLab("test", OPEN, load)
 
 
 def test_without_a_restart_the_file_has_changed_and_the_server_has_not(lab):

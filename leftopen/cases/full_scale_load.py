@@ -26,6 +26,7 @@ from leftopen.cases.full_scale import FOLDER
 from leftopen.cases.full_scale_rows import Rows, find
 from leftopen.cases.mongo_wire import Cursor, Wire, documents_in
 from leftopen.cases.sensenets import DATABASE
+from leftopen.engines.process import has_room
 from leftopen.errors import DataError, EngineFailed
 from leftopen.lab_mongodb import MongoLab
 
@@ -41,7 +42,6 @@ _LOCKED = (
 )
 _UNAUTHORIZED = 13
 _DUPLICATE = 11000
-_LEAST_DISK = 2**20
 
 
 def load_full(
@@ -217,12 +217,6 @@ def _enough_disk(lab: MongoLab, loads: list[_Load]) -> None:
         )
 
 
-def _has_room(folder: Path) -> bool:
-    with contextlib.suppress(OSError):  # the lab was closed, and its folder is gone
-        return shutil.disk_usage(folder).free > _LEAST_DISK
-    return True
-
-
 @contextlib.contextmanager
 def _told(lab: MongoLab) -> Iterator[None]:
     """Turn the errors of the driver into one or two sentences."""
@@ -233,8 +227,7 @@ def _told(lab: MongoLab) -> Iterator[None]:
             raise EngineFailed(_LOCKED) from error
         why = lab.why(error).rstrip(".")
         folder = lab.log.parent
-        # On a full disk the last line of mongod's log may be cut off, and its reason with it.
-        if "No space left" in why or not _has_room(folder):
+        if "No space left" in why or not has_room(folder):
             why = f"the disk of {folder} is full: free some"
         if isinstance(error, ConnectionFailure):
             raise EngineFailed(f"mongod stopped: {why}. {lab.way_back} {_AGAIN}") from error

@@ -16,6 +16,9 @@ from leftopen.checks.hash_and_pseudonymise_keys import elsewhere, put_in_place, 
 _NAME = "another-machine"
 _KEPT = {"PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG"}
 _CODE = {".py", ".pyc", ".so", ".pyd", ".dylib"}
+# Of /dev no more than this: on Linux a disk in memory is there, /dev/shm.
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+_PROGRAMS = (sys.prefix, sys.base_prefix, *_DEVICES, "/proc", "/lib", "/usr")
 _MODULES = {
     "uuid": {"getnode": lambda: 0x14C0FFEE},
     "platform": {"node": lambda: _NAME, "uname": lambda: types.SimpleNamespace(node=_NAME)},
@@ -69,7 +72,6 @@ def _no_file(event: str, given: tuple) -> None:
     if (given[2] or 0) & os.O_WRONLY:
         return
     path = Path(os.fsdecode(given[0])).absolute()
-    programs = (sys.prefix, sys.base_prefix, "/dev", "/proc", "/lib", "/usr")
-    if path.suffix in _CODE or any(path.is_relative_to(place) for place in programs):
+    if path.suffix in _CODE or any(path.is_relative_to(place) for place in _PROGRAMS):
         return
     raise FileNotFoundError(os.fsdecode(given[0]))

@@ -25,6 +25,7 @@ from leftopen.errors import EngineFailed
 KEEPER_REPLY_SECONDS = 60.0  # a busy machine may take long to start even a small process
 _LOOK_SECONDS = 0.01  # between two looks at a server that starts
 _LOOKS_FOR_ONE_QUESTION = 4
+_LEAST_DISK = 2**20  # bytes
 _SWEEP_AGE_SECONDS = 60.0  # a younger folder may belong to a keeper that has yet to lock it
 
 
@@ -273,6 +274,17 @@ def sweep() -> list[Path]:
     for folder in found:
         shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a disk has a mebibyte left: when it is full, a log's last line may lack its reason.
+
+    Args:
+        folder: any folder on it; for one that is gone the answer is yes.
+    """
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free > _LEAST_DISK
+    return True
 
 
 @contextlib.contextmanager
