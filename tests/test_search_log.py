@@ -16,10 +16,11 @@ class Cluster:
     Args:
         answers_in: seconds that a search takes.
         logs_at: the search at which the entry is there.
+        older: for how many seconds older entries come in.
     """
 
-    def __init__(self, answers_in, logs_at):
-        self.answers_in, self.logs_at = answers_in, logs_at
+    def __init__(self, answers_in, logs_at, older=0.0):
+        self.answers_in, self.logs_at, self.older = answers_in, logs_at, older
         self.now, self.searches = 0.0, 0
         self.indices = SimpleNamespace(refresh=lambda index: None)
 
@@ -35,6 +36,9 @@ class Cluster:
         hits = [{"_source": ENTRY}] if self.searches >= self.logs_at else []
         return {"hits": {"hits": hits}}
 
+    def count(self, index):
+        return {"count": int(100 * min(self.now, self.older))}
+
 
 @pytest.mark.parametrize(
     ("answers_in", "logs_at"),
@@ -45,6 +49,19 @@ def test_what_comes_is_waited_for_also_where_each_answer_is_slow(monkeypatch, an
     monkeypatch.setattr(log, "time", cluster)
     assert log._wait_for(cluster, "", WANTED) == [ENTRY]
     assert cluster.searches == logs_at
+
+
+def test_what_stands_behind_older_entries_is_waited_for(monkeypatch):
+    cluster = Cluster(0.01, 100, older=10.9)  # the hundredth search is after 10.9 seconds
+    monkeypatch.setattr(log, "time", cluster)
+    assert log._wait_for(cluster, "", WANTED) == [ENTRY]
+
+
+def test_older_entries_without_an_end_are_not(monkeypatch):
+    cluster = Cluster(0.01, 10_000, older=10_000)
+    monkeypatch.setattr(log, "time", cluster)
+    assert log._wait_for(cluster, "", WANTED) == []
+    assert log._MOST_SECONDS <= cluster.now < 2 * log._MOST_SECONDS
 
 
 @pytest.mark.parametrize("answers_in", [0.001, 0.01, 1.0])

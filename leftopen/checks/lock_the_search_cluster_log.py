@@ -22,6 +22,8 @@ _LOG = "the audit log"
 _NEXT_DAY = "a later day's audit log"
 _WAIT_SECONDS = 4.0  # an entry is there after some 0.3 s (measured on 2.19.4)
 _FEW = {word: IN_AN_INDEX[word] for word in ("search", "index")}  # each refusal is logged
+_MOST_SECONDS = 15.0  # for entries that are still coming in: some log each of our own looks, too
+_GROWING_SECONDS = 1.0
 _LOOKS = 30  # as many as fit into that time; a busy machine needs more for both
 
 
@@ -183,8 +185,12 @@ def _what(entry: dict) -> tuple[str, str]:
 
 
 def _wait_for(admin: OpenSearch, since: str, wanted: set[tuple[str, str]]) -> list[dict]:
-    """The log's entries since a moment, once what is wanted is there or the time is over."""
-    deadline = time.monotonic() + _WAIT_SECONDS
+    """The log's entries since a moment, once what is wanted is there or the time is over.
+
+    While older entries still come in, as after many refusals, the time is not over yet.
+    """
+    began = time.monotonic()
+    deadline, lines = began + _WAIT_SECONDS, 0
     query = {"size": 1_000, "query": {"range": {"@timestamp": {"gte": since}}}}
     looks = 0
     while True:
@@ -192,6 +198,9 @@ def _wait_for(admin: OpenSearch, since: str, wanted: set[tuple[str, str]]) -> li
             admin.indices.refresh(index=_PATTERN)
         hits = admin.search(index=_PATTERN, body=query)["hits"]["hits"]
         found = [hit["_source"] for hit in hits]
+        now, before, lines = time.monotonic(), lines, admin.count(index=_PATTERN)["count"]
+        if lines > before and now < began + _MOST_SECONDS:
+            deadline = max(deadline, now + _GROWING_SECONDS)
         looks += 1
         over = looks >= _LOOKS and time.monotonic() > deadline
         if over or wanted <= {_what(entry) for entry in found}:
