@@ -68,3 +68,21 @@ def test_functions_in_the_wrong_order_are_told_as_such(ex):
     verdict = ex.check(4, login_of(ex), lambda word: phc(word))
     assert verdict.kind is Kind.ERROR
     assert "wrong order" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("verifying", "is_honest"), [([0.09, 0.02], True), ([0.02], True), ([0.9, 0.3, 0.08], False)]
+)
+def test_one_try_that_took_long_makes_no_record_of_something_else(
+    monkeypatch, verifying, is_honest
+):
+    """A record that took 0.02 s, against the seconds that it takes to verify one, try by try."""
+    took, now = [*verifying, *[verifying[-1]] * 10], [0.0]
+
+    def verify(made, word):
+        now[0] += took.pop(0)
+        return False
+
+    monkeypatch.setattr(records, "plain", verify)
+    monkeypatch.setattr(records.time, "thread_time", lambda: now[0])
+    assert records._is_argon2id("", "", 0.02) is is_honest
