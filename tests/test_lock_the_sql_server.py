@@ -167,16 +167,21 @@ def test_deleting_people_limits_no_desk(asked):
         asked.told()
 
 
+ROWS_GUARDED = (
+    "CREATE POLICY office ON residents FOR SELECT TO {office} USING (true)",
+    "ALTER TABLE residents ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE residents FORCE ROW LEVEL SECURITY",
+    "ALTER VIEW resident_list SET (security_invoker = true)",
+)
+
+
 @question(4)
 def test_a_desk_that_deletes_is_told_so(asked):
     owner, other = asked.task["desks"]
     for name, building in asked.task["desks"].items():
         asked.run(f"CREATE POLICY {name} ON residents TO {name} USING (building = '{building}')")
     asked.run(
-        "CREATE POLICY office ON residents FOR SELECT TO {office} USING (true)",
-        "ALTER TABLE residents ENABLE ROW LEVEL SECURITY",
-        "ALTER TABLE residents FORCE ROW LEVEL SECURITY",
-        "ALTER VIEW resident_list SET (security_invoker = true)",
+        *ROWS_GUARDED,
     )
     assert asked.told()[0] == RIGHT
     asked.run(f"REVOKE INSERT ON residents FROM {other}")
@@ -202,10 +207,7 @@ def test_a_desk_writes_into_no_list_that_says_what_is_its_own(asked):
     asked.run(
         f"GRANT SELECT ON desk_of TO {owner}, {other}",
         f"CREATE POLICY desks ON residents USING ({rule})",
-        "CREATE POLICY office ON residents FOR SELECT TO {office} USING (true)",
-        "ALTER TABLE residents ENABLE ROW LEVEL SECURITY",
-        "ALTER TABLE residents FORCE ROW LEVEL SECURITY",
-        "ALTER VIEW resident_list SET (security_invoker = true)",
+        *ROWS_GUARDED,
     )
     assert asked.told()[0] == RIGHT
     asked.run(f"GRANT UPDATE (building) ON desk_of TO {other}")

@@ -11,13 +11,12 @@ from leftopen import loopback
 from leftopen.audit.postgres import hba
 from leftopen.audit.postgres.look import PostgresLook
 from leftopen.audit.shared import Target
+from leftopen.checks.elsewhere import COPIES
 from leftopen.checks.sql_probe import DATABASE, operator
 from leftopen.lab_postgres import PostgresLab
 
 FAR = ipaddress.ip_address("203.0.113.7")
 """An address kept for examples (RFC 5737)."""
-COPIES = "replication"
-"""The word that stands for copies of the whole server; ``all`` does not cover it."""
 _RULES = """
 SELECT address, netmask, auth_method FROM pg_hba_file_rules
 WHERE type IN ('host', 'hostssl') AND database && ARRAY['all', %(database)s]
